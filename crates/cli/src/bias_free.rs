@@ -132,6 +132,7 @@ impl BiasFree<'_> {
             parts: &run.parts,
             folder: &folder,
             initial: Some(weights),
+            continues: None,
             base: Some(Base { from: from.display().to_string(), strategy: run.facts.strategy.clone() }),
             command: Some(self.command),
             device,

@@ -179,6 +179,7 @@ fn finish_run(
             parts: &parts,
             folder: &folder,
             initial: None,
+            continues: None,
             base: None,
             // The experiment's command does not repeat this run alone.
             command: None,

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod bias_free;
+mod checkpoint;
 mod cli;
 mod commands;
 mod experiment;

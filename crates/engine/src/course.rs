@@ -5,10 +5,11 @@
 //! exit). The decision at τ µs uses all events up to and including first + τ. After the end of a
 //! recording its last decision stays.
 
-use crate::decision::{Confidence, Decision};
+use crate::decision::Decision;
 use crate::error::Result;
 use crate::session::Session;
 use tickless_events::Recording;
+use tickless_net::Confidence;
 
 /// The moments at which to note the answer; each list is in ascending order.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -5,7 +5,6 @@
 //! indices. If several recordings fail, the run returns the error of the lowest index, so that the
 //! error does not depend on which thread failed first.
 
-use crate::decision::Confidence;
 use crate::error::{Error, Result};
 use crate::program::Program;
 use crate::progress::Progress;
@@ -17,6 +16,7 @@ use std::borrow::Borrow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tickless_events::Recording;
+use tickless_net::Confidence;
 
 /// The outcomes of a dataset run, in the order of the recordings, and their summary.
 #[derive(Debug, Clone, PartialEq)]

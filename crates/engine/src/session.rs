@@ -4,7 +4,7 @@
 //! may be endless. Sessions share only their program. The result does not depend on how the caller
 //! divides a stream into pushes, and after [`reset`](Session::reset) a session equals a new one.
 
-use crate::decision::{Confidence, Decision};
+use crate::decision::Decision;
 use crate::deliver::{
     MOST_LATE, NetworkState, SpikeObserver, deliver, deliver_due, deliver_late, fire_due, next_due, next_late,
 };
@@ -15,6 +15,7 @@ use crate::layer::Potentials;
 use crate::program::Program;
 use crate::sink::Sink;
 use tickless_events::{Event, Recording};
+use tickless_net::Confidence;
 use tickless_net::Shape;
 
 /// Number of events that pass through a chain together: enough for long loops, but few enough for
@@ -261,10 +262,8 @@ impl Session {
     /// Refuses to go on if more spikes are on their way than a network that can be trained makes.
     fn check_flood(&self) -> Result<()> {
         let Some(l) = self.memory.flooded else { return Ok(()) };
-        let name = &self.program.flat.infos[l].name;
-        Err(self.refuse(format!(
-            "the recurrent connections of layer `{name}` excite its neurons without end: more than {MOST_LATE} firings of each are on their way; train with smaller recurrent weights or a refractory period"
-        )))
+        let layer = self.program.flat.infos[l].name.clone();
+        Err(Error::Flood { index: self.events, layer, most: MOST_LATE })
     }
 
     /// Fires all neurons that are due by themselves, and delivers all spikes that return along

@@ -31,6 +31,7 @@ pub mod gpu;
 pub mod operators;
 pub mod options;
 pub mod reference;
+pub mod step;
 pub mod ttm;
 
 pub use error::{Error, Result};

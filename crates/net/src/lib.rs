@@ -8,6 +8,7 @@
 // Printing panics if standard output or standard error cannot be written.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod decision;
 pub mod error;
 pub mod fold;
 pub mod init;
@@ -23,6 +24,7 @@ pub mod weights;
 pub mod window;
 pub mod zoo;
 
+pub use decision::{Confidence, Exit, ExitRule};
 pub use error::{Error, Result};
 pub use layer::{
     AdaptiveAverage, Attention, Conv, Dropout, Layer, Linear, Norm, Pool, PoolKind, Recurrent, RecurrentKind, TtmMode,

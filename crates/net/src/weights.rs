@@ -30,7 +30,7 @@ use std::path::Path;
 use twox_hash::XxHash3_64;
 
 /// Key of the header entry with the checksum.
-const CHECKSUM: &str = "checksum";
+pub(crate) const CHECKSUM: &str = "checksum";
 
 /// A dense row-major f32 array.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -409,7 +409,7 @@ mod tests {
         let text = serde_json::to_string(&n).unwrap();
         assert!(text.contains(r#""refractory":{"steps":0.5,"during":"integrate"}"#), "{text}");
         assert_eq!(serde_json::from_str::<Neuron>(&text).unwrap(), n);
-        assert!(n.to_string().ends_with(", refractory for 0.5 steps"), "{n}");
+        assert!(n.to_string().ends_with(&format!(", {}", Refractory::steps(0.5))), "{n}");
         assert!(!n.is_plain() && n.without_refractory() == Neuron::lif());
         n.check().unwrap();
         let e = Neuron { refractory: n.refractory, ..Neuron::if_multi() }.check();

@@ -1,5 +1,6 @@
 //! `tickless eval RUN --steps 1..20`: evaluates one set of weights at every T.
 
+use super::early_exit::EarlyExitArgs;
 use crate::arguments::{Global, Part, PeriodArg, RunArgs, word_parser};
 use crate::output::{print_json, say};
 use crate::progress::Console;
@@ -24,6 +25,8 @@ use tickless_train::progress::Progress;
   tickless eval runs/nmnist-mtt-seed1 --configuration 10,3,1   each stage at its own T
   tickless eval runs/nmnist-mtt-seed1 --steps 10,300 --leak time --refractory 0.5
   tickless eval runs/nmnist-mtt-seed1 --json
+  tickless eval runs/nmnist-mtt-seed1 --exit confidence          each sample stops when sure enough
+  tickless eval runs/nmnist-mtt-seed1 --exit margin,entropy --alpha 0.2,0.5,0.9 --steps 6
   tickless eval runs/cifar10-resnet18-mtt-seed1000 --calibrate   batch norm calibrated at every T
 
 Recordings are cut anew into T frames. The leak belongs to the step (`step`, the paper) or to time
@@ -59,6 +62,8 @@ pub struct Eval {
     /// belongs to time.
     #[arg(long, value_name = "STEPS")]
     refractory: Option<String>,
+    #[command(flatten)]
+    exits: EarlyExitArgs,
 }
 
 impl Eval {
@@ -83,6 +88,14 @@ impl Eval {
         let setting = Setting { source: &run.source, ids, t_max, step_us, batch };
         if self.calibrate && model.running.is_empty() {
             bail!("network `{}` has no batch norm: leave out `--calibrate`", run.facts.network);
+        }
+        if self.exits.is_asked_for() {
+            let steps = match asked.as_deref() {
+                None => t_max,
+                Some([steps]) => *steps,
+                Some(_) => bail!("an early exit has one largest T: give one number to --steps"),
+            };
+            return self.exits.run(&run, &model, self.part, (ids, steps, self.leak), global, console);
         }
         let calibration = self.calibrate.then(|| run.calibration(None));
         let leaks = self.leak.map_or_else(|| run.recipe.eval.leak.clone(), |leak| vec![leak]);

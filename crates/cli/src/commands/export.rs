@@ -1,6 +1,7 @@
-//! `tickless export RUN --to nir|speck`: writes a trained network for other tools or for a chip.
+//! `tickless export RUN --to nir|speck|torch|safetensors`: writes a trained network for other tools or for a chip.
 
 use crate::arguments::{Global, RunArgs};
+use crate::checkpoint;
 use crate::interop;
 use crate::output::{check_output, print_json, say};
 use crate::progress::Console;
@@ -8,7 +9,9 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::path::PathBuf;
+use tickless_net::interop::checkpoint::{rename, torch};
 use tickless_net::interop::{nir, speck};
+use tickless_net::{Array, Weights};
 
 /// Write a run's network in the form of another tool or of a chip.
 #[derive(Debug, Args)]
@@ -17,20 +20,30 @@ use tickless_net::interop::{nir, speck};
   tickless export runs/nmnist-mtt-seed1 --to nir --reader snntorch
   tickless export runs/nmnist-mtt-seed1 --to speck                     what fits where
   tickless export runs/nmnist-mtt-seed1 --to speck --json
+  tickless export runs/nmnist-mtt-seed1 --to torch --dialect sequential     a state dict
+  tickless export runs/nmnist-mtt-seed1 --to safetensors --dialect torchvision
 
 A network with a bias or batch norm is converted first: `tickless finetune RUN --epochs 0`. NIR does
 not say everything of a neuron; what another reader will do differently is listed. The configuration
-for a Speck-class chip is made from its published limits; no chip has run it.")]
+for a Speck-class chip is made from its published limits; no chip has run it. A state dict holds
+weights with the names that `--dialect` gives them; the guide has a script that loads it (\"Weights
+from elsewhere and back\").")]
 pub struct Export {
     #[command(flatten)]
     run: RunArgs,
-    /// nir (a graph in HDF5 that many tools read) or speck (a Speck-class chip).
+    /// nir (a graph in HDF5 that many tools read), speck (a Speck-class chip), torch (a state dict
+    /// that `torch.load` opens) or safetensors (the same tensors).
     #[arg(long, value_enum)]
     to: Target,
     /// Who shall read the graph: sinabs, snntorch, spikingjelly or norse.
     #[arg(long, default_value = "sinabs")]
     reader: String,
-    /// File to write (default: network.nir or speck.json in the run's folder).
+    /// Names of the tensors for torch and safetensors: tickless, paper, torchvision (or
+    /// spikingjelly), or sequential (or snntorch, sinabs).
+    #[arg(long, default_value = "tickless")]
+    dialect: String,
+    /// File to write (default: network.nir, speck.json, network.pt or network.safetensors in the
+    /// run's folder).
     #[arg(long, short)]
     output: Option<PathBuf>,
 }
@@ -39,6 +52,8 @@ pub struct Export {
 enum Target {
     Nir,
     Speck,
+    Torch,
+    Safetensors,
 }
 
 #[derive(Serialize)]
@@ -56,9 +71,35 @@ impl Export {
             check_output("--output", file)?;
         }
         let run = self.run.load()?;
-        run.network.check_event_driven()?;
         match self.to {
+            Target::Torch | Target::Safetensors => {
+                let dialect = checkpoint::dialect(&self.dialect)?;
+                let named = rename(&run.weights, &run.network, dialect)?;
+                let (name, bytes) = match self.to {
+                    Target::Torch => ("network.pt", torch::to_bytes(&named)?),
+                    _ => {
+                        let mut weights = Weights::default();
+                        named.iter().for_each(|(name, array)| weights.insert(name, Array::clone(array)));
+                        ("network.safetensors", weights.to_bytes(None)?)
+                    }
+                };
+                let file = self.output.unwrap_or_else(|| run.folder.file(name));
+                tickless_files::write_following(&file, &bytes).with_context(|| file.display().to_string())?;
+                let scaled = run.network.nodes().iter().filter(|n| n.thresholds.is_some());
+                let differences: Vec<String> = scaled
+                    .map(|n| format!("layer `{}` has thresholds per channel, which a state dict does not say", n.name))
+                    .collect();
+                let written = Written { file, differences };
+                if global.json {
+                    return print_json(&written);
+                }
+                say!("{} tensors with the names of `{dialect}`: {}", named.len(), written.file.display());
+                for d in written.differences {
+                    say!("note: {d}");
+                }
+            }
             Target::Nir => {
+                run.network.check_event_driven()?;
                 let reader = interop::reader("--reader", &self.reader)?;
                 let options = nir::ExportOptions { reader, step_us: run.facts.step_us };
                 let exported = nir::export(&run.network, &run.weights, &options)?;
@@ -75,6 +116,7 @@ impl Export {
                 }
             }
             Target::Speck => {
+                run.network.check_event_driven()?;
                 let chip = speck::Chip::speck2e();
                 let report = speck::fit(&run.network, &chip);
                 if !global.json {

@@ -1,18 +1,23 @@
-//! `tickless import FILE.nir --recipe RECIPE`: turns a network of another framework into a run.
+//! `tickless import FILE --recipe RECIPE`: turns a network of another framework into a run, from a
+//! NIR graph or from a checkpoint.
 
+use super::net::input_of;
 use crate::arguments::{Changes, Global};
+use crate::checkpoint::{self, Matching};
 use crate::interop;
 use crate::new_run::{begin, next_step};
 use crate::output::{print_json, say};
 use crate::progress::Console;
 use crate::remedy::stopped;
 use crate::shell::command_line;
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use serde::Serialize;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tickless::EngineForward;
+use tickless_net::interop::checkpoint::{Fit, recognises};
 use tickless_net::interop::nir;
 use tickless_net::spec;
 use tickless_net::{Error, InputKind, Layer, Leak, LeakRule, Node};
@@ -23,36 +28,52 @@ use tickless_train::model::Model;
 use tickless_train::progress::{Progress, Silent};
 use tickless_train::run::{Base, Job, RunFacts, train};
 
-/// Make a run of a NIR graph, to evaluate, simulate, fine-tune and export it.
+/// Make a run of a NIR graph or a checkpoint, to evaluate, simulate, fine-tune and export it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tickless import net.nir --recipe recipes/nmnist.toml --data ~/data/nmnist --dialect sinabs
   tickless import net.nir --recipe recipes/nmnist.toml --data ~/data/nmnist --json
+  tickless import resnet18.pth --recipe mine.toml --dry-run               what matches what?
+  tickless import net.pt --recipe mine.toml --map names.toml --entry model
 
-The graph gives layers and weights, the recipe the data set, T_max and how to evaluate. Frameworks
+A graph gives layers and weights, and the recipe the data set, T_max and how to evaluate. Frameworks
 give the same nodes different spikes, resets and limits. A graph that Tickless exported says what
 its neurons are, and some frameworks leave marks that name them; of any other graph, say who wrote
 it (`--dialect`). Time constants stay what they are in seconds at every T_max and without a clock;
 `--dt` is the step of the framework, by which it weighs inputs. A layer that stays silent on a few
-recordings is reported. Next: `tickless simulate`, `tickless parity`.")]
+recordings is reported. Next: `tickless simulate`, `tickless parity`.
+
+A checkpoint (PyTorch's .pt and .pth, safetensors) gives weights, and the recipe the network. No
+code of the file runs. Names of known dialects are matched without help: the paper's code, ResNet
+and VGG of torchvision and SpikingJelly, `Sequential` of torch, snnTorch and sinabs, and Tickless.
+`--map` names the others. What did not match is listed with the reason; without `--dry-run` it is an
+error.")]
 pub struct Import {
-    /// The graph.
-    graph: PathBuf,
-    /// Recipe whose data set and settings are used.
+    /// The graph or checkpoint.
+    file: PathBuf,
+    /// Recipe whose data set and settings are used, and for a checkpoint its network.
     #[arg(long)]
     recipe: PathBuf,
     #[command(flatten)]
     changes: Changes,
-    /// Whose neurons the graph means: tickless, sinabs, snntorch, spikingjelly, norse or plain.
+    /// Who wrote the file. A graph: tickless, sinabs, snntorch, spikingjelly, norse or plain. A
+    /// checkpoint: tickless, paper, torchvision, spikingjelly, sequential, snntorch or sinabs
+    /// (default: the one that matches the most tensors).
     #[arg(long)]
     dialect: Option<String>,
-    /// Duration of a step in seconds (default: what the dialect's framework assumes).
+    /// Duration of a step in seconds (default: what the dialect's framework assumes). Graphs only.
     #[arg(long)]
     dt: Option<f64>,
     /// The output to keep if the graph has several.
     #[arg(long, value_name = "NAME")]
     output_node: Option<String>,
-    /// Folder of the run (default: runs/<name of the graph>).
+    #[command(flatten)]
+    matching: Matching,
+    /// Only show what of a checkpoint matches; make no run. Needs no data if the data set says its
+    /// shape.
+    #[arg(long)]
+    dry_run: bool,
+    /// Folder of the run (default: runs/<name of the file>).
     #[arg(long, short)]
     output: Option<PathBuf>,
 }
@@ -71,35 +92,126 @@ struct Made {
     silent: Vec<String>,
 }
 
+/// What a checkpoint gave.
+#[derive(Serialize)]
+struct Matched<'a> {
+    /// The run; none after `--dry-run`.
+    #[serde(serialize_with = "shown_path", skip_serializing_if = "Option::is_none")]
+    run: Option<&'a Path>,
+    #[serde(flatten)]
+    fit: &'a Fit,
+}
+
+fn shown_path<S: serde::Serializer>(path: &Option<&Path>, to: S) -> std::result::Result<S::Ok, S::Error> {
+    crate::shown::path(path.unwrap_or(Path::new("")), to)
+}
+
 /// Samples that are run once to check that all layers fire.
 const TRIED: usize = 8;
 
 impl Import {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
+        if is_checkpoint(&self.file)? {
+            return self.weights(global, console);
+        }
+        self.graph(global, console)
+    }
+
+    /// Makes a run of the recipe's network with the weights of a checkpoint.
+    fn weights(self, global: &Global, console: &Console) -> Result<()> {
+        let file = self.file;
+        for (option, given) in [("--dt", self.dt.is_some()), ("--output-node", self.output_node.is_some())] {
+            if given {
+                bail!("`{option}` is for a NIR graph, and {} is a checkpoint", file.display());
+            }
+        }
+        let dialect = self.dialect.as_deref().map(checkpoint::dialect).transpose()?;
+        let mut recipe = self.changes.load(&self.recipe)?;
+        if self.dry_run {
+            let (shape, kind, classes) = match input_of(&recipe) {
+                Ok(known) => known,
+                Err(_) => {
+                    let source = Source::open_with(&recipe.data, recipe.seed, console)?;
+                    let (shape, kind) = source.input();
+                    (shape, kind, source.dataset().classes())
+                }
+            };
+            let network = recipe.network.build(shape, kind, classes)?;
+            let fit = self.matching.fit(&file, &network, dialect)?;
+            if global.json {
+                return print_json(&Matched { run: None, fit: &fit });
+            }
+            checkpoint::print_table(&fit, &file);
+            return Ok(());
+        }
+        let source = Source::open_with(&recipe.data, recipe.seed, console)?;
+        let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
+        let (shape, kind) = source.input();
+        let network = recipe.network.build(shape, kind, source.dataset().classes())?;
+        let fit = self.matching.fit(&file, &network, dialect)?;
+        if !global.json {
+            checkpoint::print_table(&fit, &file);
+        }
+        checkpoint::check_complete(&fit, &file, &self.recipe)?;
+        fit.differences.iter().for_each(|d| console.warn(d));
+        recipe.train.epochs = 0;
+        let stem = file.file_stem().map_or_else(|| "checkpoint".into(), |s| s.to_string_lossy().into_owned());
+        let path = self.output.unwrap_or_else(|| Path::new("runs").join(&stem));
+        let (folder, _) = begin(&path, None, console)?;
+        let job = Job {
+            recipe: &recipe,
+            source: &source,
+            parts: &parts,
+            folder: &folder,
+            initial: Some(fit.weights.clone()),
+            continues: None,
+            base: Some(Base { from: file.display().to_string(), strategy: RunFacts::IMPORTED.into() }),
+            command: Some(command_line()),
+            device: &device(&global.device)?,
+            allow_changed: false,
+            event_driven: Some(&EngineForward),
+        };
+        train(job, console).map_err(|e| stopped(e, "start the same command again"))?;
+        if global.json {
+            return print_json(&Matched { run: Some(&path), fit: &fit });
+        }
+        say!("run: {}", path.display());
+        say!("next: {}", next_step(&network, &path));
+        Ok(())
+    }
+
+    /// Makes a run of a NIR graph.
+    fn graph(self, global: &Global, console: &Console) -> Result<()> {
+        if self.dry_run || self.matching.map.is_some() || self.matching.entry.is_some() {
+            bail!(
+                "`--dry-run`, `--map` and `--entry` are for a checkpoint, and {} is none; a graph names its layers itself",
+                self.file.display()
+            );
+        }
         let dialect = self.dialect.as_deref().map(interop::dialect).transpose()?;
         let mut recipe = self.changes.load(&self.recipe)?;
         let source = Source::open_with(&recipe.data, recipe.seed, console)?;
         let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
         let (shape, kind) = source.input();
-        let stem = self.graph.file_stem().map_or_else(|| "nir".into(), |s| s.to_string_lossy().into_owned());
+        let stem = self.file.file_stem().map_or_else(|| "nir".into(), |s| s.to_string_lossy().into_owned());
         // A recording has a duration, so time constants are kept in seconds. A step of a static
         // image has none, so the leak is kept per step.
         let leak = if kind == InputKind::Events { LeakRule::Time } else { LeakRule::Step };
-        let graph = nir::read(&self.graph)?;
-        let (dialect, evidence) = tickless::dialect::dialect_of(&self.graph, &graph, dialect)?;
+        let graph = nir::read(&self.file)?;
+        let (dialect, evidence) = tickless::dialect::dialect_of(&self.file, &graph, dialect)?;
         let (output, name) = (self.output_node, stem.clone());
         let options = nir::ImportOptions { dialect: Some(dialect), dt: self.dt, name, kind, leak, output };
-        let mut imported = nir::import(&graph, &self.graph, &options).map_err(|e| match e {
+        let mut imported = nir::import(&graph, &self.file, &options).map_err(|e| match e {
             Error::NirOutputs { .. } => anyhow!("{e} with `--output-node NAME`"),
             other => other.into(),
         })?;
         if let Some(evidence) = evidence {
             let what =
                 format!("read as {} writes it, because {evidence}; `--dialect` says otherwise", dialect.as_str());
-            imported.differences.insert(0, nir::Difference { reader: None, places: Vec::new(), what });
+            imported.differences.insert(0, nir::Difference { reader: None, places: Vec::new(), what: what.into() });
         }
-        let (file, has) = (self.graph.display(), imported.network.input().shape);
+        let (file, has) = (self.file.display(), imported.network.input().shape);
         if has != shape {
             bail!(
                 "{file} takes {has}, data set `{}` gives {shape}; scale recordings with `data.size`",
@@ -120,7 +232,8 @@ impl Import {
             parts: &parts,
             folder: &folder,
             initial: Some(imported.weights.clone()),
-            base: Some(Base { from: self.graph.display().to_string(), strategy: RunFacts::IMPORTED.into() }),
+            continues: None,
+            base: Some(Base { from: self.file.display().to_string(), strategy: RunFacts::IMPORTED.into() }),
             command: Some(command_line()),
             device: &on,
             allow_changed: false,
@@ -137,7 +250,7 @@ impl Import {
                 "a step lasts {ours:.1} µs here and {theirs:.1} µs in the run that was exported, so a leak per step is \
                  another time constant without a clock; use its data and T_max to have the same"
             );
-            imported.differences.push(nir::Difference { reader: None, places: Vec::new(), what });
+            imported.differences.push(nir::Difference { reader: None, places: Vec::new(), what: what.into() });
         }
         let notes = imported.differences.iter().map(ToString::to_string).collect();
         let model = Model::new(Arc::new(imported.network.clone()), &imported.weights, &on)?;
@@ -163,6 +276,18 @@ impl Import {
         Ok(())
     }
 }
+
+/// Whether a file is a checkpoint, by its content, or else by its extension.
+fn is_checkpoint(file: &Path) -> Result<bool> {
+    let mut start = Vec::new();
+    let opened = std::fs::File::open(file).with_context(|| file.display().to_string())?;
+    opened.take(START).read_to_end(&mut start).with_context(|| file.display().to_string())?;
+    let extension = file.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    Ok(recognises(&start) || ["pt", "pth", "safetensors"].contains(&extension))
+}
+
+/// First bytes of a file that decide on its kind.
+const START: u64 = 512;
 
 /// The spiking layers that no sample of the setting makes fire, clocked at T_max.
 fn silent(model: &Model, setting: &Setting) -> Result<Vec<String>> {

@@ -5,6 +5,7 @@ pub mod calibrate;
 pub mod compare;
 pub mod data;
 pub mod demo;
+pub mod early_exit;
 pub mod eval;
 pub mod export;
 pub mod fetch;

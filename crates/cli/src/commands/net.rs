@@ -208,7 +208,7 @@ impl Which {
 }
 
 /// Shape and kind of the input and number of classes of a recipe whose data may not be here.
-fn input_of(recipe: &Recipe) -> Result<(Shape, InputKind, usize)> {
+pub(super) fn input_of(recipe: &Recipe) -> Result<(Shape, InputKind, usize)> {
     let data = &recipe.data;
     let known = zoo::entries().iter().find(|e| e.name == recipe.network.name && recipe.network.layers.is_empty());
     let of_set = match data.set.as_str() {

@@ -2,14 +2,15 @@
 
 use crate::arguments::{Global, LARGEST_THREADS, RecipeArgs};
 use crate::bias_free::{self, BiasFree};
+use crate::checkpoint::{self, Matching, Start};
 use crate::new_run::{begin, check_epochs, next_step, run_folder};
 use crate::output::{print_json, say};
 use crate::processes::Processes;
 use crate::progress::{Console, Quiet};
-use crate::recipe_paths::same;
+use crate::recipe_paths::{absolute, same};
 use crate::remedy::stopped;
 use crate::shell::command_line;
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use tickless::EngineForward;
@@ -18,8 +19,9 @@ use tickless_train::data::{Parts, Source};
 use tickless_train::device::{Device, devices, listed};
 use tickless_train::distributed::{Ranks, threads};
 use tickless_train::progress::Progress;
+use tickless_train::run::checkpoint::Checkpoint;
 use tickless_train::run::train_plan::initial_weights;
-use tickless_train::run::{Job, RunFacts, RunFolder, train_as};
+use tickless_train::run::{Base, Job, RunFacts, RunFolder, train_as};
 
 /// Train a network as a recipe says.
 #[derive(Debug, Args)]
@@ -29,6 +31,12 @@ use tickless_train::run::{Job, RunFacts, RunFolder, train_as};
   tickless train recipes/nmnist.toml --data ~/data/nmnist --epochs 5 --output runs/short
   tickless train recipes/nmnist.toml --data ~/data/nmnist --resume   go on after Ctrl-C
   tickless train recipes/nmnist.toml --data ~/data/nmnist --resume --allow-changed   elsewhere
+  tickless train runs/nmnist-mtt-seed1 --epochs 60         go on with a finished run to 60 epochs
+  tickless train mine.toml --from runs/nmnist-mtt-seed1     start from the weights of a run
+  tickless train mine.toml --from resnet18.pth              or from those of a checkpoint that match
+
+A finished run goes on in a new folder with its weights, optimiser and recipe. The learning rate is
+that of the schedule of all epochs, so a cosine rises again first.
 
 Several workers, with the same recipe and data:
   --workers 2                          one process, each batch shared by two workers
@@ -43,9 +51,9 @@ for every stage). For a run without a clock (see the guide, \"Training for a run
   --set data.augment.jitter_steps=0.5                 events move by up to half a step
 Ctrl-C stops at the next step and keeps a checkpoint.
 
-A recipe with a `[finetune]` part has further phases: the network is converted to one without biases
-and norms and fine-tuned, once for each of its strategies, in folders beside that of the training
-(the names of `tickless finetune`). `--resume` goes on in the phase that was stopped:
+A recipe with a `[finetune]` part has further phases: the network is converted to one without
+biases and norms and fine-tuned, once for each of its strategies, in folders beside that of the
+training (the names of `tickless finetune`). `--resume` goes on in the phase that was stopped:
   --set 'finetune={ strategies = [\"mtt\", \"sdt\"], epochs = 20 }'
 
 Several workers or processes (a build with `--features mpi`): `train.batch` is what each of them
@@ -63,6 +71,12 @@ pub struct Train {
     /// Folder of the run (default: runs/<recipe>-<strategy>-seed<seed>).
     #[arg(long, short)]
     output: Option<PathBuf>,
+    /// Start from the weights of a run or of a checkpoint (.pt, .pth, .safetensors): of all tensors
+    /// whose names and shapes match; the others are drawn, and the program says which and why.
+    #[arg(long, value_name = "RUN|FILE")]
+    from: Option<PathBuf>,
+    #[command(flatten)]
+    matching: Matching,
     /// Go on with the checkpoint in the folder; the weights end up as if it had never stopped.
     #[arg(long)]
     resume: bool,
@@ -81,10 +95,13 @@ impl Train {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console, world: &Processes) -> Result<()> {
         let ranks = world.ranks();
+        if self.from.is_none() && (self.matching.map.is_some() || self.matching.entry.is_some()) {
+            bail!("`--map` and `--entry` say how `--from` is read; give it, or leave them out");
+        }
         let workers = self.workers(&global.device, &ranks)?;
         let devices = self.devices(&global.device, workers, &ranks)?;
         let (given, shared) = self.load(&ranks, workers)?;
-        let path = self.output.clone().unwrap_or_else(|| run_folder(&self.recipe.recipe, &given));
+        let path = self.output.clone().unwrap_or_else(|| self.default_folder(&given));
         check_epochs(&given)?;
         self.check_phases(&given, &path, workers.max(ranks.size()), console)?;
         let (folder, given, finished) = match ranks.is_first() {
@@ -108,6 +125,11 @@ impl Train {
             // cache.
             let source = ranks.first_then_all(|| Source::open_with(&given.data, given.seed, progress(&ranks)))?;
             let parts = Parts::of(&source, &given.data, given.seed)?;
+            let start = self.start(&given, &source)?;
+            let continues = self.run_to_continue().map(|run| continued(run, &given)).transpose()?;
+            for line in start.iter().flat_map(|s| &s.said).filter(|_| ranks.is_first()) {
+                console.line(line);
+            }
             let work = |ranks: &Ranks| {
                 let (recipe, source, parts, folder) = (&given, &source, &parts, &folder);
                 // Each worker of a single process has its own device; several processes take the
@@ -119,8 +141,9 @@ impl Train {
                     source,
                     parts,
                     folder,
-                    initial: None,
-                    base: None,
+                    initial: start.as_ref().map(|s| s.weights.clone()),
+                    continues: continues.as_ref().map(|c| c.0.clone()),
+                    base: start.as_ref().map(|s| &s.base).or(continues.as_ref().map(|c| &c.1)).cloned(),
                     command,
                     device,
                     allow_changed,
@@ -227,8 +250,33 @@ impl Train {
         Ok(devices(mine, 1)?)
     }
 
+    /// The finished run that this command goes on with.
+    fn run_to_continue(&self) -> Option<&Path> {
+        let of = &self.recipe;
+        (of.changes.epochs.is_some() && of.recipe.join("run.json").is_file()).then_some(of.recipe.as_path())
+    }
+
+    /// The folder if `--output` names none.
+    fn default_folder(&self, recipe: &Recipe) -> PathBuf {
+        let Some(run) = self.run_to_continue() else { return run_folder(&self.recipe.recipe, recipe) };
+        let name = run.file_name().map_or_else(|| "run".into(), |n| n.to_string_lossy());
+        run.with_file_name(format!("{name}-epochs{}", recipe.train.epochs))
+    }
+
     /// The recipe with the batch of all workers together, and a line that says so.
     fn load(&self, ranks: &Ranks, workers: usize) -> Result<(Recipe, Option<String>)> {
+        if let Some(run) = self.run_to_continue() {
+            let changes = &self.recipe.changes;
+            if !changes.set.is_empty() || self.from.is_some() {
+                bail!("{}: a run goes on with its recipe; give `--epochs` without `--set` and `--from`", run.display());
+            }
+            let mut recipe = RunFolder::open(run)?.recipe()?;
+            recipe.train.epochs = changes.epochs.unwrap_or(recipe.train.epochs);
+            recipe.data.path = changes.data.clone().or(recipe.data.path);
+            recipe.check().map_err(|problem| anyhow!("{}: {problem}", run.display()))?;
+            absolute(&mut recipe)?;
+            return Ok((recipe, None));
+        }
         let workers = workers.max(ranks.size());
         let (file, mut changes) = (&self.recipe.recipe, self.recipe.changes.clone());
         let alone = changes.load(file)?;
@@ -239,6 +287,15 @@ impl Train {
         changes.set.push(format!("train.batch={all}"));
         let line = format!("{workers} workers of {each} samples each: batches of {all}");
         Ok((changes.load(file)?, Some(line)))
+    }
+
+    /// The weights that the training starts from, if `--from` names some.
+    fn start(&self, recipe: &Recipe, source: &Source) -> Result<Option<Start>> {
+        let Some(from) = &self.from else { return Ok(None) };
+        let (shape, kind) = source.input();
+        let network = recipe.network.build(shape, kind, source.dataset().classes())?;
+        let drawn = initial_weights(recipe, &network);
+        checkpoint::start(from, &self.matching, &network, drawn).map(Some)
     }
 
     /// The run folder, the recipe that is stored there, and whether the run has finished.
@@ -254,7 +311,33 @@ impl Train {
                 path.display()
             );
         }
+        // A folder without facts has no checkpoint either, so its training begins at the beginning.
+        let base = folder.facts().ok().and_then(|f| f.base);
+        let given = self.from.as_deref().or(self.run_to_continue()).map(|f| f.display().to_string());
+        if folder.file("run.json").is_file() && base != given {
+            let begun = base.map_or_else(|| "without `--from`".to_owned(), |b| format!("from {b}"));
+            bail!("{}: was begun {begun}; resume it so, or start anew with `--output`", path.display());
+        }
         let finished = folder.finished()?;
         Ok((folder, kept, finished))
     }
+}
+
+/// The checkpoint of a finished run for a longer training, and the run as its origin.
+fn continued(run: &Path, longer: &Recipe) -> Result<(Checkpoint, Base)> {
+    let folder = RunFolder::open(run)?;
+    if !folder.finished()? {
+        bail!("{}: has not finished; the command that began it finishes it with `--resume`", run.display());
+    }
+    let Some(checkpoint) = folder.checkpoint()? else {
+        bail!("{}: has no checkpoint to go on from; start from its weights with `--from`", run.display());
+    };
+    let recipe = folder.recipe()?;
+    let checkpoint = match checkpoint.continued(&recipe, longer) {
+        Err(tickless_train::Error::OtherRecipe) => {
+            bail!("{}: its checkpoint is of another recipe; start from its weights with `--from`", run.display())
+        }
+        other => other?,
+    };
+    Ok((checkpoint, Base { from: run.display().to_string(), strategy: folder.facts()?.strategy }))
 }

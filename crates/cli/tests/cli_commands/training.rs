@@ -55,3 +55,39 @@ fn what_a_network_or_a_strategy_cannot_run_is_refused_before_the_folder_is_made(
         assert!(!scratch.at("run").exists(), "{set:?}");
     }
 }
+
+#[test]
+fn an_early_exit_is_measured_with_a_confidence_that_the_validation_part_calibrates() {
+    let scratch = Scratch::small();
+    scratch.ok(&["train", "small.toml", "--output", "run", "--set", "data.validation=0.2"]);
+    let args = ["eval", "run", "--exit", "confidence,entropy", "--alpha", "0,0.12,1", "--steps", "3"];
+    let (table, json) = (scratch.ok(&args), scratch.ok_json(&args));
+    assert_eq!((&json["samples"], &json["steps"], &json["gain_samples"]), (&40.into(), &3.into(), &20.into()));
+    assert!(number(&json, "calibration_error") <= 100.0 && number(&json, "gain") > 0.0, "{json:#}");
+    let rows = json["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 6);
+    for row in rows {
+        let stopped: Vec<u64> = row["stopped"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
+        assert_eq!(stopped.iter().sum::<u64>(), 40);
+        let steps: u64 = (1..).zip(&stopped).map(|(k, n)| k * n).sum();
+        assert!((number(row, "mean_steps") - steps as f64 / 40.0).abs() < 1e-9, "{row:#}");
+        assert!(table.stdout.contains(&format!("{:.3}", number(row, "mean_steps"))), "{table:#?}");
+    }
+    let mean = |k: usize| number(&rows[k], "mean_steps");
+    // Every confidence is above 0, none above 1; an entropy below 0 does not exist.
+    assert_eq!((mean(0), mean(2), mean(3)), (1.0, 3.0, 3.0));
+    let at_3 = scratch.ok_json(&["eval", "run", "--steps", "3", "--leak", "time"]);
+    assert_eq!(number(&rows[2], "accuracy"), number(&at_3, "points/0/accuracy"), "who never stops runs all steps");
+    let at_1 = scratch.ok_json(&["eval", "run", "--exit", "confidence", "--alpha", "0.5", "--steps", "1"]);
+    assert_eq!(number(&at_1, "rows/0/mean_steps"), 1.0);
+
+    scratch.ok(&["train", "small.toml", "--output", "bare"]);
+    let bare = scratch.ok(&["eval", "bare", "--exit", "margin", "--limit", "5"]);
+    assert!(bare.stderr.contains("uncalibrated") && bare.stderr.contains("data.validation"), "{bare:#?}");
+    for (args, word) in [(["--exit", "certainty"], "confidence"), (["--alpha", "0.5"], "--exit")] {
+        let ran = scratch.run(&[&["eval", "run"][..], &args].concat());
+        assert!(ran.code == Some(2) && ran.stderr.contains(word), "{ran:#?}");
+    }
+    scratch.refused_with(&["eval", "run", "--exit", "margin", "--alpha", "1.5"], &["--alpha", "1.5"]);
+    scratch.refused_with(&["eval", "run", "--exit", "margin", "--steps", "1..3"], &["--steps"]);
+}

@@ -1,7 +1,7 @@
 //! Runs a recording under the model, with a queue of events in order of time.
 
 use super::model::{Asynchrony, Order, Timing, Traffic};
-use crate::decision::{Confidence, Decision};
+use crate::decision::Decision;
 use crate::deliver::{NetworkState, SpikeObserver, fire_due, next_due, tally};
 use crate::error::{Error, Result};
 use crate::flat::FlatNetwork;
@@ -15,6 +15,7 @@ use std::collections::BinaryHeap;
 use std::ops::Range;
 use tickless_events::Recording;
 use tickless_events::rng::Rng;
+use tickless_net::Confidence;
 
 /// An event that travels to a core or that the core is serving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

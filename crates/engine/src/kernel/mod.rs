@@ -63,8 +63,8 @@ pub(crate) trait Kernel {
         }
         0
     }
-    /// The neurons of `mask` that may fire at `t_us`, as a mask: those whose time in `ready_us`, which
-    /// has one entry per neuron of the block, is not later.
+    /// The neurons of `mask` that may fire at `t_us`, as a mask: those whose time in `ready_us` is
+    /// not later. `ready_us` has one entry per neuron of the block.
     fn ready(ready_us: &[Cell<u64>], t_us: u64, mask: u64) -> u64;
 }
 

@@ -32,7 +32,7 @@ use first::host::{
 };
 use fused::host::{gradients as fused_gradients, moments as fused_moments, spikes as fused, sums as fused_sums};
 use map_time::map_time;
-pub(crate) use neuron::general_spikes;
+pub(crate) use neuron::{general_spikes, general_step};
 use neuron::{neuron_and_potentials, neuron_gradient, neuron_spikes};
 use optimiser::accumulate::add as accumulate;
 use optimiser::adamw::step as adamw;

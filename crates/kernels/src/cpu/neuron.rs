@@ -92,6 +92,28 @@ pub(crate) fn general_spikes(current: &[f32], neuron: &Neuron, constants: &Const
     spikes
 }
 
+/// As [`general_spikes`] for one step that begins at these states.
+///
+/// # Panics
+/// If the number of states is not that of the values.
+pub(crate) fn general_step(
+    current: &[f32],
+    neuron: &Neuron,
+    constants: &Constants,
+    states: &mut [AnyState<f32>],
+) -> Vec<f32> {
+    assert_eq!(current.len(), states.len(), "one state for each neuron");
+    let mode = Mode::of(neuron);
+    let mut spikes = vec![0.0f32; current.len()];
+    let chunks = spikes.par_chunks_mut(CHUNK).zip(current.par_chunks(CHUNK)).zip(states.par_chunks_mut(CHUNK));
+    chunks.for_each(|((spikes, current), states)| {
+        for ((s, x), state) in spikes.iter_mut().zip(current).zip(states) {
+            *s = step(mode, constants, &mut state.0, *x).spikes;
+        }
+    });
+    spikes
+}
+
 /// Cuts T rows of `n` values into chunks of columns. Each chunk holds its part of every row.
 fn columns(data: &mut [f32], n: usize) -> Vec<Vec<&mut [f32]>> {
     let mut chunks: Vec<Vec<&mut [f32]>> = (0..n.div_ceil(CHUNK)).map(|_| Vec::new()).collect();

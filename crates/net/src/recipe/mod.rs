@@ -203,8 +203,8 @@ mod tests {
     #[test]
     fn an_unknown_key_is_named_with_its_line_and_a_suggestion() {
         let e = parse(&format!("{SMALL}[train]\nepoch = 3\n"), &[]).unwrap_err().to_string();
-        assert!(e.starts_with("r.toml: line 6: unknown field `epoch`"), "{e}");
-        assert!(e.ends_with("did you mean `epochs`?"), "{e}");
+        assert!(e.starts_with("r.toml: line 6: ") && e.contains("`epoch`"), "{e}");
+        assert!(e.ends_with("`epochs`?"), "{e}");
     }
 
     #[test]
@@ -243,7 +243,7 @@ mod tests {
             assert!(e.contains(what), "{set}: {e}");
         }
         let e = parse(SMALL, &["data.train_first=900", "data.test_share=0.1"]).unwrap_err().to_string();
-        assert!(e.contains("are two ways to split: keep one"), "{e}");
+        assert!(e.contains("`data.test_share`") && e.contains("`data.train_first`"), "{e}");
         assert!(!parse(SMALL, &[]).unwrap().to_toml().unwrap().contains("jitter_steps"));
         let set = [
             "data.sensor=[128, 128]",

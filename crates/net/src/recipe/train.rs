@@ -55,6 +55,10 @@ pub struct TrainRecipe {
     /// only if `true`, so that versions that do not know this key can resume a checkpoint.
     #[serde(alias = "checkpoint", skip_serializing_if = "std::ops::Not::not")]
     pub recompute: bool,
+    /// Layers whose weights stay as they are: names, or starts of names with a `*`. Serialised only if
+    /// there are some, for the same reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
     /// The epoch whose weights the run keeps.
     pub select: Select,
     /// Number of epochs between checkpoints.
@@ -237,6 +241,7 @@ impl Default for TrainRecipe {
             init_gain: 0.0,
             freeze_norm: false,
             recompute: false,
+            freeze: Vec::new(),
             select: Select::Last,
             checkpoint_every: 1,
             rate_penalty: None,

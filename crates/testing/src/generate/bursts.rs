@@ -25,10 +25,10 @@ const ORDERS: [[usize; 4]; 10] = [
 /// Channels of a band.
 const BAND: usize = 175;
 /// Spikes of a burst.
-const SPIKES: usize = 40;
+const SPIKES: usize = 400;
 /// Seconds before the first burst, and from one burst to the next.
 const START: f32 = 0.05;
-const GAP: f32 = 0.06;
+const GAP: f32 = 0.24;
 
 /// The bytes of a file with `count` samples, whose labels 0 to 9 take turns.
 pub fn shd_file(r: &mut Rng, count: usize) -> Vec<u8> {

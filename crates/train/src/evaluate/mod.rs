@@ -3,9 +3,11 @@
 mod across_steps;
 mod activity;
 pub mod calibrate;
+mod early_exit;
 
 pub use across_steps::{Point, StepSweep, across_steps, at_configuration};
 pub use activity::{LayerActivity, SpikeCounts, activity, point_and_activity, spike_counts};
+pub use early_exit::{Exited, OverTime, early_exit, over_time, time_of_whole_passes};
 
 use crate::data::{SampleId, Source, prefetch};
 use crate::error::{Error, Result};
@@ -67,6 +69,14 @@ pub struct Setting<'a> {
     pub batch: usize,
 }
 
+/// The leak rule of an evaluation: a static image has no duration, so its leak is always per step.
+fn leak_of(model: &Model, leak: LeakRule) -> LeakRule {
+    match model.network().input().kind {
+        InputKind::Image => LeakRule::Step,
+        InputKind::Events => leak,
+    }
+}
+
 /// Describes an evaluation for messages: `T = 5, leak per time`.
 fn conditions_in_words(configuration: &[usize], leak: LeakRule) -> String {
     let first = configuration.first().copied().unwrap_or(1);
@@ -82,6 +92,12 @@ fn conditions_in_words(configuration: &[usize], leak: LeakRule) -> String {
 type Observe<'a> = &'a mut (dyn FnMut(&[SampleId], usize, &Sequence) + Send);
 
 impl Setting<'_> {
+    /// Number of samples per batch at this number of steps. Long sequences run in smaller batches,
+    /// which bounds the memory and leaves the result the same.
+    fn batch_at(&self, steps: usize) -> usize {
+        self.batch.min(2000 / steps.max(1)).max(1)
+    }
+
     /// Runs all samples at one temporal configuration; recordings are cut into `frames` frames.
     fn run(
         &self,
@@ -92,13 +108,9 @@ impl Setting<'_> {
         progress: &dyn Progress,
         mut observe: Option<Observe<'_>>,
     ) -> Result<Score> {
-        // A static image has no duration, so its leak is always per step.
-        let leak = if model.network().input().kind == InputKind::Image { LeakRule::Step } else { leak };
+        let leak = leak_of(model, leak);
         let pass = Pass { configuration, norm: NormMode::Running, leak, t_max: self.t_max, step_us: self.step_us };
-        // Long sequences run in smaller batches, which bounds the memory and leaves the result the
-        // same.
-        let longest = configuration.iter().copied().max().unwrap_or(1).max(frames);
-        let size = self.batch.min(2000 / longest).max(1);
+        let size = self.batch_at(configuration.iter().copied().max().unwrap_or(1).max(frames));
         let constants = model.constants();
         let mut score = Score::default();
         let mut done = 0;

@@ -15,12 +15,13 @@ use super::fusion::Fusion;
 use super::linear::{self, How};
 use super::norm::BatchStatistics;
 use super::spiking::{self, Term};
+use super::stepper::NeuronMemory;
 use super::tap::SpikeTap;
 use super::{Model, Pass, Sequence};
 use crate::compute_thread::on_compute_thread;
 use crate::distributed::WholeBatch;
 use crate::error::{Error, Result};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
@@ -121,9 +122,25 @@ pub(crate) struct Walk {
     pub(crate) tap: Option<Arc<dyn SpikeTap>>,
     /// The sum of the terms that the tap has added to the loss so far.
     pub(crate) terms: Option<Tensor<1>>,
+    /// The states of the neuron layers, one entry per node, if the pass is one step of a longer run
+    /// ([`Stepper`](super::Stepper)).
+    pub(crate) memory: Option<Vec<NeuronMemory>>,
+    /// Whether the pass is one step of a longer run.
+    stepwise: bool,
 }
 
 impl Walk {
+    /// Keeps these samples of the values of a pass of one step.
+    pub(crate) fn keep(&mut self, samples: &Tensor<1, Int>) {
+        self.input = self.input.clone().select(samples);
+        for value in self.values.iter_mut().flatten() {
+            match value {
+                Value::Ready(x) => **x = x.as_ref().clone().select(samples),
+                Value::Terms(terms) => terms.iter_mut().for_each(|t| t.select(samples)),
+            }
+        }
+    }
+
     /// The only sequence that later nodes still read, if the pass stands at the entry of a stage;
     /// `None` if later nodes read no value, several values, or a value that consists of terms.
     pub(crate) fn live(&mut self) -> Option<&mut Sequence> {
@@ -168,8 +185,19 @@ impl Model {
 
     /// Starts a pass: checks the arguments and maps the input to the first stage.
     pub(crate) fn begin(&self, leaves: &[Tensor<1>], input: Sequence, pass: &Pass<'_>) -> Result<Walk> {
+        let input = self.enter(input, pass)?;
+        self.begin_at(leaves, input, pass, false)
+    }
+
+    /// Starts a pass that is one step of a longer run.
+    pub(crate) fn begin_step(&self, leaves: &[Tensor<1>], input: Sequence, pass: &Pass<'_>) -> Result<Walk> {
+        check_configuration(&self.network, pass.configuration)?;
+        self.begin_at(leaves, input, pass, true)
+    }
+
+    fn begin_at(&self, leaves: &[Tensor<1>], input: Sequence, pass: &Pass<'_>, stepwise: bool) -> Result<Walk> {
         self.check_precision(leaves)?;
-        let (input, left) = (self.enter(input, pass)?, self.network.readers());
+        let left = self.network.readers();
         let fusion = self.fusion_of(pass)?;
         let values = vec![None; left.len()];
         Ok(Walk {
@@ -185,6 +213,8 @@ impl Model {
             fusion,
             tap: None,
             terms: None,
+            memory: None,
+            stepwise,
         })
     }
 
@@ -199,12 +229,12 @@ impl Model {
         mut observe: Option<Observer<'_>>,
     ) -> Result<()> {
         let Walk { at, input, values, left, leaf: taken, norms, statistics, recompute_later, batch, fusion, .. } = walk;
-        let (tap, terms) = (&walk.tap, &mut walk.terms);
+        let (tap, terms, memory, stepwise) = (&walk.tap, &mut walk.terms, &mut walk.memory, walk.stepwise);
         let how = How { kernel: self.kernel, precision: self.precision, recompute_later: *recompute_later };
         let mut leaf = leaves[*taken..].iter();
         let (fast, fuses) = (self.kernel != KernelChoice::Plain, observe.is_none());
         let trains = *recompute_later || leaves.iter().any(|l| l.is_require_grad());
-        let pools = fast && fuses && tap.is_none();
+        let pools = fast && fuses && tap.is_none() && !stepwise;
         for (i, node) in self.network.nodes().iter().enumerate().take(to).skip(*at) {
             let mut inputs = node.from.iter().map(|&id| match id {
                 NodeId::Input => Value::ready_with(input.clone()),
@@ -231,6 +261,7 @@ impl Model {
             };
             let mut next_leaf = || leaf.next().expect("one leaf per trainable tensor").clone();
             let y = match node.layer {
+                Layer::Ttm(_) if stepwise => x.ready(),
                 Layer::Ttm(mode) => {
                     let x = x.ready();
                     let t = pass.configuration[node.stage.unwrap_or(0)];
@@ -248,7 +279,7 @@ impl Model {
                     let (rows, columns) = c.window.kernel();
                     let weight = next_leaf().reshape([c.out, groups_in, rows, columns]);
                     let bias = c.bias.then(&mut next_leaf);
-                    if fuses && fusion.first[i] && self.takes_first(&x) {
+                    if fuses && fusion.first[i] && !stepwise && self.takes_first(&x) {
                         values[i] = Some(Value::Terms(vec![Term::convolved(x.ready(), weight, c, self.kernel)]));
                         continue;
                     }
@@ -274,6 +305,21 @@ impl Model {
                     let steps = x.steps();
                     let y = running.apply(x.into_held(), gain, shift, n, pass.norm, batch, seen)?;
                     Sequence::new(y, steps)
+                }
+                Layer::Neuron(n) if stepwise => {
+                    let decay = matches!(n.leak, Leak::Learned(_)).then(&mut next_leaf);
+                    let steps = pass.configuration[node.stage.unwrap_or(0)];
+                    let memory = memory.as_mut().expect("the run gives its memory before the first neuron");
+                    let memory = &mut memory[i];
+                    if fusion.plain[i] {
+                        let op = spiking::neuron_op(n, &node.name, steps, pass)?;
+                        spiking::step(x.terms(), op, memory.membranes())
+                    } else {
+                        let x = x.ready();
+                        let x = if fast { x.channels_last() } else { x.channels_first() };
+                        let weight = node.recurrent.is_some().then(&mut next_leaf);
+                        spiking::general_step(x, &n, node, (decay, weight), (steps, pass), memory.general())?
+                    }
                 }
                 Layer::Neuron(n) if !fusion.plain[i] => {
                     let decay = matches!(n.leak, Leak::Learned(_)).then(&mut next_leaf);
@@ -324,7 +370,7 @@ impl Model {
                 Layer::Add => {
                     let first = x.ready();
                     let last = first.is_channels_last();
-                    let steps = pass.configuration[node.stage.unwrap_or(0)];
+                    let steps = if stepwise { 1 } else { pass.configuration[node.stage.unwrap_or(0)] };
                     let same = |x: Sequence| if last { x.channels_last() } else { x.channels_first() };
                     inputs.fold(first.materialise(), |sum, y| {
                         let y = same(y.ready()).materialise();

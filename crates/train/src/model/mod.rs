@@ -10,6 +10,7 @@ mod pass;
 pub mod readout;
 pub mod sequence;
 mod spiking;
+mod stepper;
 mod tap;
 
 pub(crate) use forward::Walk;
@@ -17,6 +18,7 @@ pub use forward::{Observer, Output, check_configuration};
 pub use norm::NormMode;
 pub use pass::Pass;
 pub use sequence::Sequence;
+pub use stepper::Stepper;
 pub(crate) use tap::SpikeTap;
 
 use crate::distributed::Ranks;

@@ -4,7 +4,7 @@
 //! batch without a copy. If a time map makes more steps, the sequence keeps it as `pending`: a
 //! linear layer then runs on the fewer steps before the map, because conv(up(x)) = up(conv(x)).
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use std::sync::Arc;
 use tickless_kernels::map_time;
 use tickless_kernels::ttm::TimeMap;
@@ -177,6 +177,16 @@ impl Sequence {
         let device = self.data.device();
         // Devices compare equal whether or not they record a graph.
         device == Device::flex() && !device.is_autodiff()
+    }
+
+    /// Keeps these samples of a sequence of one step.
+    ///
+    /// # Panics
+    /// If the sequence has several steps.
+    pub(crate) fn select(self, samples: &Tensor<1, Int>) -> Self {
+        let this = self.materialise();
+        assert_eq!(this.steps, 1, "samples are selected between two steps");
+        Self { data: this.data.select(0, samples.clone()), ..this }
     }
 
     /// Moves the values to `device`, as constants.

@@ -10,13 +10,15 @@
 
 use super::fusion::tile;
 use super::norm::{BatchStatistics, NormMode, Running};
+use super::stepper::GeneralMemory;
 use super::{Pass, Sequence};
 use crate::distributed::WholeBatch;
 use crate::error::{Error, Result};
 use burn::tensor::activation::sigmoid;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use std::sync::Arc;
 use tickless_kernels::reference::Feedback;
+use tickless_kernels::step::{any_neuron_step, fused_step};
 use tickless_kernels::{
     Branch, BranchNorm, FirstInput, FirstLayer, FusedLayer, KernelChoice, Moments, NeuronOp, Statistics,
     any_neuron_on_cpu, neuron, reference, rounded,
@@ -77,6 +79,11 @@ impl Term {
         Self { norm: Some(norm), ..self }
     }
 
+    /// Keeps these samples of a term of one step.
+    pub(crate) fn select(&mut self, samples: &Tensor<1, Int>) {
+        self.x = self.x.clone().select(samples);
+    }
+
     /// Number of steps.
     pub(crate) fn steps(&self) -> usize {
         self.x.steps()
@@ -125,6 +132,52 @@ pub(crate) fn spiking(
         }
     }
     Ok(Sequence::from_channels_last(spikes, op.steps))
+}
+
+/// Spikes of one step of plain neurons whose current is the sum of one or two terms without
+/// convolution. Moves `membranes` on by the step; `op` has the λ of the run's number of steps.
+pub(crate) fn step(terms: Vec<Term>, op: NeuronOp, membranes: &mut Vec<f32>) -> Sequence {
+    let branches = terms.into_iter().map(|t| {
+        let (x, repeat) = t.x.into_repeated();
+        let (norm, kind) = t.norm.map_or((None, BranchNorm::None), |n| (Some((n.gain, n.shift)), n.kind));
+        (x, norm, Branch { norm: kind, repeat })
+    });
+    Sequence::from_channels_last(fused_step(branches.collect(), op, membranes), 1)
+}
+
+/// Spikes of one step of any neurons. Moves `memory` on by the step, which is one of `steps`.
+/// `weight` as in [`recurrent_spiking`], if the layer has recurrent connections.
+///
+/// # Errors
+/// As [`general_spiking`].
+pub(crate) fn general_step(
+    x: Sequence,
+    n: &Neuron,
+    node: &Node,
+    (decay, weight): (Option<Tensor<1>>, Option<Tensor<1>>),
+    (steps, pass): (usize, &Pass<'_>),
+    memory: &mut GeneralMemory,
+) -> Result<Sequence> {
+    let step_us = pass.step_us;
+    let mut constants = Constants::at(n, pass.leak, pass.t_max, steps, step_us).ok_or_else(|| no_step(&node.name))?;
+    if let Some(lambda) = learned(decay, pass, steps) {
+        constants.lambda = lambda.into_scalar::<f32>();
+    }
+    let GeneralMemory { states, late } = memory;
+    let (Some(recurrent), Some(weight)) = (node.recurrent, weight) else {
+        return Ok(x.each(|x| any_neuron_step(x, n, &constants, states)));
+    };
+    let delay = recurrent.steps(pass.leak, pass.t_max, steps, step_us).ok_or_else(|| no_step(&node.name))?;
+    let current = returning(node, weight);
+    Ok(x.channels_first().each(|x| {
+        let x = match late.len() == delay {
+            true => late.pop_front().into_iter().fold(x, |x, spikes| x + current(spikes)),
+            false => x,
+        };
+        let spikes = any_neuron_step(x, n, &constants, states);
+        late.push_back(spikes.clone());
+        spikes
+    }))
 }
 
 /// Adds up the moments of all workers' parts and returns the statistics of the whole batch.
@@ -205,17 +258,27 @@ pub(crate) fn recurrent_spiking(
     (decay, weight): (Option<Tensor<1>>, Tensor<1>),
     pass: &Pass<'_>,
 ) -> Result<Sequence> {
-    let (steps, channels) = (x.steps(), node.output.channels);
+    let steps = x.steps();
     let constants = Constants::at(n, pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| no_step(&node.name))?;
     let delay = recurrent.steps(pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| no_step(&node.name))?;
     let lambda = learned(decay, pass, steps);
+    let current = returning(node, weight);
+    let feedback = Feedback { delay, current: &current };
+    let x = x.channels_first();
+    Ok(x.each(|x| reference::any_recurrent_neuron(x, n, constants, lambda, steps, Some(feedback))))
+}
+
+/// The current that the spikes of one step bring back to their layer, as a function of `[B, C, H,
+/// W]`; `weight` as in [`recurrent_spiking`].
+fn returning(node: &Node, weight: Tensor<1>) -> impl Fn(Tensor<4>) -> Tensor<4> {
+    let channels = node.output.channels;
     let factors = node.input_scale().map(|f| {
         let data = TensorData::new(f, [1, channels, 1, 1]);
         // `weight` has a graph if the pass has one.
         Tensor::<4>::from_data(data, &weight.device())
     });
     let dense = weight.dims()[0] == channels * channels && channels > 1;
-    let current = |spikes: Tensor<4>| {
+    move |spikes: Tensor<4>| {
         let [b, c, h, w] = spikes.dims();
         let current = match dense {
             true => {
@@ -229,10 +292,7 @@ pub(crate) fn recurrent_spiking(
             Some(factors) => current * factors.clone(),
             None => current,
         }
-    };
-    let feedback = Feedback { delay, current: &current };
-    let x = x.channels_first();
-    Ok(x.each(|x| reference::any_recurrent_neuron(x, n, constants, lambda, steps, Some(feedback))))
+    }
 }
 
 /// Spikes of a plain neuron, computed by the operator [`neuron()`], which evaluates no other layer.

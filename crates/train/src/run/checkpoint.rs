@@ -124,6 +124,24 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// The checkpoint of a finished training of `recipe`, for the training of `longer`, which differs
+    /// in its number of epochs only. Weights, optimiser and position stay; the learning rate goes on
+    /// as the schedule of all epochs says.
+    ///
+    /// # Errors
+    /// If the checkpoint is not of `recipe`, or has trained as many epochs as `longer` has.
+    pub fn continued(self, recipe: &Recipe, longer: &Recipe) -> Result<Self> {
+        if self.recipe != recipe.to_toml()? {
+            return Err(Error::OtherRecipe);
+        }
+        let (done, epochs) = (self.position.epoch, longer.train.epochs);
+        if epochs <= done {
+            let problem = format!("= {epochs}, and {done} epochs are trained already: give more");
+            return Err(Error::Recipe { key: "train.epochs", problem });
+        }
+        Ok(Self { recipe: longer.to_toml()?, ..self })
+    }
+
     /// Writes the file atomically: a kill at any moment leaves the old or the new file complete.
     ///
     /// # Errors

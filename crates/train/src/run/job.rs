@@ -35,7 +35,10 @@ pub struct Job<'a> {
     /// Weights to start from (fine-tuning), which a resumed training needs again; if `None`, they
     /// are drawn.
     pub initial: Option<Weights>,
-    /// The origin of those weights.
+    /// A checkpoint to start from if the folder has none, with the job's recipe
+    /// ([`Checkpoint::continued`]).
+    pub continues: Option<Checkpoint>,
+    /// The origin of those weights, or of that checkpoint.
     pub base: Option<Base>,
     /// The command that makes this run; the facts store it, so that the run can be repeated.
     pub command: Option<String>,
@@ -112,7 +115,7 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
     }
     let made = ranks.is_first().then(|| Made::at(folder.path())).transpose()?;
     let _lock = ranks.is_first().then(|| Lock::take(folder.path())).transpose()?;
-    let checkpoint = checkpoint_of_first(folder, ranks)?;
+    let checkpoint = checkpoint_of_first(folder, ranks)?.or_else(|| job.continues.clone());
     // Before anything slow, and before the checkpoint is checked in detail: if files of the data
     // set have changed, this message is clearer than that the checkpoint does not fit.
     let (now, changed) = match ranks.is_first() {
@@ -242,7 +245,7 @@ fn tell(recipe: &Recipe, network: &Network, facts: &RunFacts, mean_steps: f64, p
     }
     progress.detail(&format!("an iteration runs {mean_steps:.1} time steps on average"));
     progress.detail(&format!("{} threads on {}", facts.machine.threads, facts.machine.cpu));
-    warnings(recipe, network).iter().for_each(|w| progress.warn(w));
+    warnings(recipe, network).iter().for_each(|w| progress.warn(&w.to_string()));
 }
 
 /// Sends the folder's checkpoint to every worker, because other hosts may not see the folder.

@@ -15,6 +15,7 @@ pub mod checkpoint;
 pub mod conditions;
 mod facts;
 mod folder;
+mod freeze;
 mod job;
 mod lock;
 mod machine;

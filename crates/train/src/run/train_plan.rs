@@ -1,5 +1,6 @@
 //! Turns the training part of a recipe into strategy, optimiser, schedule and loss.
 
+use super::freeze::frozen_tensors;
 use super::machine::Machine;
 use crate::data::{BatchRequest, Parts};
 use crate::error::{Error, Result};
@@ -12,6 +13,7 @@ use crate::model::NormMode;
 use crate::strategy::extra_passes;
 use crate::strategy::{self, EventDriven, ExtraPasses, Long, Steps, Strategy};
 use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeSet;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::recipe::{Augment, Recipe, Select};
 use tickless_net::{InputKind, Layer, LeakRule, Network, Weights};
@@ -31,6 +33,8 @@ pub struct TrainPlan {
     pub schedule: Schedule,
     /// Whether the backward pass runs stages again instead of saving their activations.
     pub recompute: bool,
+    /// Names of the tensors that stay as they are.
+    pub frozen: BTreeSet<String>,
     /// Samples per batch, over all workers.
     pub batch: usize,
     /// Iterations per epoch.
@@ -105,7 +109,7 @@ impl TrainPlan {
     ///
     /// # Errors
     /// If the strategy is unknown, [`Steps::check`] refuses its steps, `train.group` exceeds the
-    /// number of stages, the best epoch is to be selected without a validation part, or the network
+    /// number of stages, `train.freeze` names no layer or all, the best epoch is to be selected without a validation part, or the network
     /// or the strategy cannot run an extra pass.
     pub fn new(recipe: &Recipe, network: &Network, parts: &Parts, step_us: Option<f64>) -> Result<Self> {
         let train_samples = parts.train.len();
@@ -147,6 +151,7 @@ impl TrainPlan {
             optimiser: OptimiserSetting::from(t),
             schedule,
             recompute: t.recompute,
+            frozen: frozen_tensors(&t.freeze, network)?,
             batch: t.batch.min(train_samples.max(1)),
             per_epoch,
             augments: a != Augment::default(),

@@ -136,7 +136,8 @@ impl<'a> Trainer<'a> {
         let Checkpoint { weights, optimiser, optimiser_steps: steps, position, best, changed, .. } = checkpoint;
         let device = task.device.clone();
         let begun = Self::new(task, &weights)?;
-        let frozen = |p: &Parameter| plan.step.norm == NormMode::Running && begun.model.is_shift(p);
+        let is_shift = |p: &Parameter| plan.step.norm == NormMode::Running && begun.model.is_shift(p);
+        let frozen = |p: &Parameter| is_shift(p) || plan.frozen.contains(&p.name);
         let parameters = &begun.model.parameters;
         let optimiser = OptimiserState::restore(plan.optimiser, parameters, &optimiser, steps, frozen, &device)?;
         Ok(Self { optimiser, position, best, changed, ..begun })
@@ -206,7 +207,11 @@ impl<'a> Trainer<'a> {
                 .with_ranks(self.model.ranks().clone()),
             _ => self.model.clone(),
         };
-        self.calibrate(&mut model, progress)?;
+        // A run that trains nothing keeps the statistics of its first weights, which are those of
+        // another program if the weights were imported.
+        if self.position.iteration > 0 {
+            self.calibrate(&mut model, progress)?;
+        }
         // Calibration runs batches that no iteration has checked, so its statistics are checked
         // here.
         match model.not_finite() {
@@ -280,13 +285,20 @@ impl<'a> Trainer<'a> {
         }
         let (input, labels) = batch.into_sequence(&device);
         let passes: Vec<_> = passes.long.into_iter().chain(passes.own).chain(passes.event_driven).collect();
-        let (gradients, report) = gradients_of(&mut self.model, &input, &labels, &passes, &self.plan.step, &mut rng)
-            .map_err(|e| match e {
-                Error::NotFinite { loss, .. } => {
-                    Error::NotFinite { loss, iteration: k + 1, epoch: self.position.epoch + 1 }
-                }
-                other => other,
-            })?;
+        let (mut gradients, report) =
+            gradients_of(&mut self.model, &input, &labels, &passes, &self.plan.step, &mut rng).map_err(
+                |e| match e {
+                    Error::NotFinite { loss, .. } => {
+                        Error::NotFinite { loss, iteration: k + 1, epoch: self.position.epoch + 1 }
+                    }
+                    other => other,
+                },
+            )?;
+        for (p, gradient) in self.model.parameters.iter().zip(&mut gradients) {
+            if self.plan.frozen.contains(&p.name) {
+                *gradient = None;
+            }
+        }
         self.optimiser.step(&mut self.model.parameters, gradients, self.plan.schedule.at(k));
         match self.model.not_finite() {
             None => Ok(report),

@@ -162,6 +162,45 @@ fn through_time(job: &mut Job<'_, '_>, len: usize, windows: usize) {
     }
 }
 
+struct StepJob<'a, 'b> {
+    ready: &'a Ready<'a>,
+    at: usize,
+    membranes: &'b mut [f32],
+    spikes: &'b mut [MaybeUninit<f32>],
+}
+
+by_isa!(run_step = step_body(&mut StepJob<'_, '_>));
+
+/// One step of a chunk.
+#[inline(always)]
+#[expect(clippy::extra_unused_type_parameters, reason = "the loops are the compiler's to vectorise")]
+unsafe fn step_body<V: Lanes>(job: &mut StepJob<'_, '_>) {
+    let len = job.membranes.len();
+    let (mut current, mut s, mut scratch) = (vec![0.0f32; len], vec![0.0f32; len], vec![0.0f32; len]);
+    job.ready.current(0, job.at, &mut current);
+    fire(job.ready.op.neuron, &mut current, job.membranes, &mut s, &mut scratch);
+    job.spikes.write_copy_of_slice(&s);
+}
+
+/// Spikes `[B, H, W, C]` of a layer of one step that begins at these membrane potentials, which it
+/// replaces by those after the step.
+///
+/// # Panics
+/// If the layer has several steps, a pool or a batch norm, or other than B·H·W·C membranes.
+pub fn step(isa: Isa, op: &FusedOp, inputs: &[Input<'_>], channels: usize, membranes: &mut [f32]) -> Vec<f32> {
+    let of_batch = op.branches.iter().any(|b| b.norm.is_of_batch());
+    assert!(op.neuron.steps == 1 && op.pool.is_none() && !of_batch, "a layer of one step without pool and batch norm");
+    let ready = Ready::new(op, inputs, &vec![None; inputs.len()], channels);
+    assert_eq!(membranes.len(), ready.n, "one membrane for each neuron");
+    let mut out = room(ready.n);
+    let chunks = out.par_chunks_mut(ready.len).zip(membranes.par_chunks_mut(ready.len));
+    chunks.enumerate().for_each(|(k, (spikes, membranes))| {
+        run_step(isa, &mut StepJob { ready: &ready, at: k * ready.len, membranes, spikes });
+    });
+    // SAFETY: the chunks cover every value.
+    unsafe { full(out) }
+}
+
 /// Spikes `[T·B, H, W, C]`; if the layer pools, their sums over windows.
 pub fn spikes(
     isa: Isa,

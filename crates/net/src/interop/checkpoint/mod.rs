@@ -54,6 +54,11 @@ pub fn read(file: &Path, entry: Option<&str>) -> Result<Checkpoint> {
     from_bytes(std::fs::read(file).map_err(|e| Error::io(file, e))?, file, entry)
 }
 
+/// Whether the first 512 bytes of a file are those of a checkpoint, old PyTorch files included.
+pub fn recognises(start: &[u8]) -> bool {
+    torch::is_torch(start) || safetensors::is_safetensors(start)
+}
+
 /// Reads the bytes of a checkpoint; the messages name `file`.
 ///
 /// # Errors

@@ -4,10 +4,18 @@ use super::error::refused;
 use super::state::Checkpoint;
 use super::tensor::{Number, Storage, Tensor};
 use crate::error::Result;
+use crate::weights::{CHECKSUM, WeightFile};
 use safetensors::{Dtype, SafeTensors};
 use std::path::Path;
 
-/// Reads the bytes of a safetensors file; the tensors are sorted by name.
+/// Whether these are the first bytes of a safetensors file: the length of its header, which is in
+/// JSON.
+pub(super) fn is_safetensors(start: &[u8]) -> bool {
+    start.get(8) == Some(&b'{')
+}
+
+/// Reads the bytes of a safetensors file; the tensors are sorted by name. A file with a checksum of
+/// Tickless has to match it.
 pub(super) fn from_bytes(bytes: Vec<u8>, file: &Path) -> Result<Checkpoint> {
     let read = SafeTensors::deserialize(&bytes).map_err(|e| {
         let problem = format!(
@@ -15,6 +23,11 @@ pub(super) fn from_bytes(bytes: Vec<u8>, file: &Path) -> Result<Checkpoint> {
         );
         refused(file, problem)
     })?;
+    let is_ours = SafeTensors::read_metadata(&bytes)
+        .is_ok_and(|(_, header)| header.metadata().as_ref().is_some_and(|m| m.contains_key(CHECKSUM)));
+    if is_ours {
+        WeightFile::from_bytes(&bytes, file)?;
+    }
     let mut tensors = Vec::new();
     for (name, view) in read.tensors() {
         let number = match view.dtype() {

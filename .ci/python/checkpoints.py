@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+"""Exchanges checkpoints with torch, torchvision, SpikingJelly, snnTorch and sinabs, both ways.
+
+    python3 .ci/python/checkpoints.py EXAMPLE
+
+EXAMPLE is the built example `checkpoint_forward` of tickless-train. The script runs in the
+environment of `.ci/extra golden`, which has the packages (TICKLESS_GOLDEN_VENV).
+
+Each case is a network of one framework with random weights, saved as its users save it. This library
+reads the file, finds the layers without a map, and gives the same outputs: logits within 1e-5, or
+all spikes. It then writes the weights with the names of that framework, and the network loads them
+with `strict=True` (sinabs and snnTorch: without the states of neurons) and has the same bits.
+
+Weights are multiples of 1/64 and inputs are small integers, so that no rounding decides on a spike.
+"""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import safetensors.torch
+import torch
+from torch import nn
+
+CHAIN = """
+[[network.layers]]
+layer = "conv"
+out = 4
+bias = {bias}
+{norm}
+{neuron}
+[[network.layers]]
+layer = "pool"
+kernel = 2
+[[network.layers]]
+layer = "conv"
+out = 6
+kernel = [3, 5]
+padding = [1, 2]
+stride = 2
+bias = {bias}
+{norm}
+{neuron}
+[[network.layers]]
+layer = "linear"
+out = 10
+bias = {bias}
+{last}
+"""
+
+
+def chain(bias, norm="", neuron="", last=""):
+    return CHAIN.format(bias=str(bias).lower(), norm=norm and '[[network.layers]]\nlayer = "norm"', neuron=neuron, last=last)
+
+
+def neuron(**fields):
+    words = {True: "true", False: "false"}
+    text = [f"{k} = {words[v] if isinstance(v, bool) else repr(v)}" for k, v in fields.items()]
+    return '[[network.layers]]\nlayer = "neuron"\nneuron = { ' + ", ".join(text).replace("'", '"') + " }"
+
+
+def coarse(net):
+    """Sets weights to multiples of 1/64, and the statistics of norms to those that keep the scale."""
+    with torch.no_grad():
+        for name, p in net.named_parameters():
+            if p.dim() >= 1 and p.dtype.is_floating_point:
+                p.copy_((p * 3 * 64).round() / 64 if p.dim() > 1 else (p * 64).round() / 64)
+    return net.eval()
+
+
+def sequential(act, bias=True, norm=False):
+    def cell(i, o, k, s, p):
+        return [nn.Conv2d(i, o, k, s, p, bias=bias), *([nn.BatchNorm2d(o)] if norm else []), *act(o)]
+
+    return [*cell(2, 4, 3, 1, 1), nn.AvgPool2d(2), *cell(4, 6, (3, 5), 2, (1, 2)), nn.Flatten(), nn.Linear(6 * 2 * 2, 10, bias=bias)]
+
+
+def stepwise(net, x):
+    """Runs the steps one after another: [T, B, …] -> [T, B, values]."""
+    out = [net(frame) for frame in x]
+    return torch.stack([o[0] if isinstance(o, tuple) else o for o in out])
+
+
+def flat(net, x):
+    """A network without state runs all steps as one batch."""
+    return net(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+def squeezed(net, x):
+    """sinabs' squeezed layers want the steps of a sample one after another."""
+    y = net(x.transpose(0, 1).flatten(0, 1))
+    return y.unflatten(0, (x.shape[1], x.shape[0])).transpose(0, 1)
+
+
+def multistep(net, x):
+    from spikingjelly.activation_based import functional
+
+    functional.set_step_mode(net, "m")
+    return net(x)
+
+
+def cases():
+    """Name, network, how it runs, recipe, dialect, how it is saved, number of steps, exactness."""
+    import sinabs.layers as sl
+    import snntorch
+    from spikingjelly.activation_based import layer, neuron as sj
+    from spikingjelly.activation_based.model import spiking_resnet
+
+    for how in ["plain", "parallel", "safetensors", "half"]:
+        net = nn.Sequential(*sequential(lambda _: [], norm=True))
+        yield f"torch-{how}", net, flat, chain(True, norm=True), "sequential", how, 1e-5
+
+    leaky = lambda _: [snntorch.Leaky(beta=0.5, threshold=1.0, reset_mechanism="zero", reset_delay=False, init_hidden=True)]
+    last = snntorch.Leaky(beta=0.5, reset_mechanism="zero", reset_delay=False, init_hidden=True, output=True)
+    cell = neuron(model="lif")
+    net = nn.Sequential(*sequential(leaky), last)
+    yield "snntorch", net, stepwise, chain(True, neuron=cell, last=cell), "snntorch", "entry", 0
+
+    iaf = lambda _: [sl.IAFSqueeze(batch_size=3, spike_threshold=1.0, min_v_mem=-1.0)]
+    cell = neuron(model="if")
+    net = nn.Sequential(*sequential(iaf, bias=False), *iaf(10))
+    yield "sinabs", net, squeezed, chain(False, neuron=cell, last=cell), "sinabs", "plain", 0
+
+    lif = lambda _: [sj.LIFNode(tau=2.0, decay_input=False, v_threshold=1.0, v_reset=0.0)]
+    cell = neuron(model="lif", fire_at_threshold=True)
+    modules = [getattr(layer, type(m).__name__)(*a) if (a := args(m)) is not None else m for m in sequential(lif, norm=True)]
+    net = nn.Sequential(*modules)
+    yield "spikingjelly", net, multistep, chain(True, norm=True, neuron=cell), "sequential", "plain", 1e-5
+
+    net = spiking_resnet.spiking_resnet18(pretrained=False, spiking_neuron=sj.IFNode, num_classes=10)
+    net.conv1 = layer.Conv2d(2, 64, 7, 2, 3, bias=False)
+    recipe = '[network.neuron]\nmodel = "if-single"\nfire_at_threshold = true\n'
+    yield "spikingjelly-resnet18", net, multistep, recipe, "spikingjelly", "plain", 1e-5
+
+
+def args(m):
+    """The arguments of SpikingJelly's layer for one of torch."""
+    if isinstance(m, nn.Conv2d):
+        return m.in_channels, m.out_channels, m.kernel_size, m.stride, m.padding, m.dilation, m.groups, m.bias is not None
+    if isinstance(m, nn.BatchNorm2d):
+        return (m.num_features,)
+    if isinstance(m, nn.AvgPool2d):
+        return (m.kernel_size,)
+    if isinstance(m, nn.Flatten):
+        return ()
+    if isinstance(m, nn.Linear):
+        return m.in_features, m.out_features, m.bias is not None
+    return None
+
+
+def save(net, how, folder):
+    state = {k: v.clone() for k, v in net.state_dict().items()}
+    file = folder / "net.pt"
+    if how == "safetensors":
+        file = folder / "net.safetensors"
+        safetensors.torch.save_file(state, file)
+    elif how == "parallel":
+        torch.save(nn.DataParallel(net).state_dict(), file)
+    elif how == "half":
+        torch.save({k: v.half() if v.is_floating_point() else v for k, v in state.items()}, file)
+    elif how == "entry":
+        torch.save({"epoch": 7, "lr": [0.1, 0.05], "net": state, "optimizer": {"state": {0: {"exp_avg": torch.ones(3)}}}}, file)
+    else:
+        torch.save(net.state_dict(), file)
+    return file
+
+
+def main():
+    example = sys.argv[1]
+    torch.manual_seed(3)
+    for name, net, run, layers, dialect, how, tolerance in cases():
+        coarse(net)
+        side = 32 if "resnet" in name else 8
+        x = torch.randint(0, 3, (4, 3, 2, side, side)).float()
+        with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+            folder = pathlib.Path(folder)
+            before = {k: v.clone() for k, v in net.state_dict().items()}
+            file = save(net, how, folder)
+            want = run(net, x)
+            assert want.abs().sum() > 0, f"{name}: no output"
+            safetensors.torch.save_file({"input": x}, folder / "input.safetensors")
+            zoo = "resnet18-imagenet" if "resnet" in name else "case"
+            recipe = f'[data]\nset = "nmnist"\n[network]\nname = "{zoo}"\n{layers}\n[train]\nstrategy = "sdt"\nt_max = 4\n'
+            (folder / "case.toml").write_text(recipe)
+            back = folder / ("back.safetensors" if how == "safetensors" else "back.pt")
+            files = [folder / "case.toml", file, folder / "input.safetensors", folder / "output.safetensors"]
+            subprocess.run([example, *files, dialect, back], check=True)
+            got = safetensors.torch.load_file(folder / "output.safetensors")["output"]
+            worst = (got - want.flatten(2)).abs().max().item()
+            assert got.shape == want.flatten(2).shape and worst <= tolerance, f"{name}: {worst} apart"
+            theirs = safetensors.torch.load_file(back) if how == "safetensors" else torch.load(back, weights_only=True)
+            # The states and constants of neurons stay as they are; every weight is replaced.
+            ours = before if how != "half" else {k: v.half().float() if v.is_floating_point() else v for k, v in before.items()}
+            for value in net.state_dict().values():
+                value.zero_() if value.dim() else None
+            missing, unexpected = net.load_state_dict(theirs, strict=dialect not in ("snntorch", "sinabs"))
+            assert not unexpected and not any(k.endswith(("weight", "bias")) for k in missing), (name, missing, unexpected)
+            for key, value in theirs.items():
+                assert torch.equal(net.state_dict()[key], ours[key]) and torch.equal(value, ours[key]), f"{name}: {key}"
+        print(f"{name}: {len(theirs)} tensors, worst difference {worst:.1e}, and back with the same bits")
+
+
+if __name__ == "__main__":
+    main()

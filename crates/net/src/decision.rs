@@ -1,0 +1,241 @@
+//! The class and the confidence of a readout, and the rule by which a run stops early.
+//!
+//! ```text
+//! p = softmax(g·Σ/T_max)      event-driven          p = softmax(g·m)      clocked
+//!
+//! confidence   max p              the run stops if it is above α
+//! margin       p₁ − p₂            the run stops if it is above α; p₁, p₂: the two largest
+//! entropy      −Σ p ln p / ln C   the run stops if it is below α; C: number of classes
+//! ```
+//!
+//! Σ are the accumulated logits (or output counts), T_max is that of training, m is the mean of the
+//! logits over the steps so far, and g is a temperature fitted on the validation part (1 if none
+//! was fitted). Source: the confidence threshold of early exit in SEENN-I (Li et al., 2023), which
+//! has g = 1; the event-driven form has Σ/T_max instead of the mean over steps. If values are
+//! equal, the lowest index is the class.
+
+use tickless_words::words;
+
+/// The parameters that convert accumulated logits to a confidence.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Confidence {
+    /// Temperature g; 1 if no temperature was fitted.
+    pub gain: f32,
+    /// T_max of the training run.
+    pub t_max: usize,
+}
+
+impl Default for Confidence {
+    fn default() -> Self {
+        Self { gain: 1.0, t_max: 1 }
+    }
+}
+
+impl Confidence {
+    /// Class and confidence for readout values in index order; class 0 if there are no values.
+    pub fn of(&self, values: impl Iterator<Item = f64> + Clone) -> (usize, f32) {
+        let (class, best) = argmax(values.clone());
+        let gain = f64::from(self.gain) / self.t_max.max(1) as f64;
+        let total: f64 = values.map(|v| ((v - best) * gain).exp()).sum();
+        (class, if total > 0.0 { (1.0 / total) as f32 } else { 1.0 })
+    }
+
+    /// Fits the temperature to readouts of recordings with known labels: g minimises the mean
+    /// cross-entropy of softmax(g·Σ/T_max) between 1/1000 and 1000. Without readouts g is 1. The
+    /// caller must fit it on validation recordings, never on those whose results are reported.
+    pub fn fitted(t_max: usize, readouts: &[(Vec<f32>, usize)]) -> Self {
+        if readouts.is_empty() {
+            return Self { gain: 1.0, t_max };
+        }
+        let loss = |ln_gain: f64| -> f64 {
+            let gain = ln_gain.exp() / t_max.max(1) as f64;
+            readouts.iter().map(|(values, label)| cross_entropy(values, *label, gain)).sum()
+        };
+        // The loss is convex in g, so it has one minimum in ln g, which the golden-section search
+        // finds.
+        let section = (5f64.sqrt() - 1.0) / 2.0;
+        let (mut low, mut high) = (-(1000f64.ln()), 1000f64.ln());
+        let (mut a, mut b) = (high - section * (high - low), low + section * (high - low));
+        let (mut at_a, mut at_b) = (loss(a), loss(b));
+        while high - low > 1e-4 {
+            if at_a <= at_b {
+                (high, b, at_b) = (b, a, at_a);
+                a = high - section * (high - low);
+                at_a = loss(a);
+            } else {
+                (low, a, at_a) = (a, b, at_b);
+                b = low + section * (high - low);
+                at_b = loss(b);
+            }
+        }
+        Self { gain: ((low + high) / 2.0).exp() as f32, t_max }
+    }
+}
+
+/// The quantity that decides whether a run stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ExitRule {
+    /// The largest probability.
+    #[default]
+    Confidence,
+    /// The difference of the two largest probabilities.
+    Margin,
+    /// The entropy, relative to that of equal probabilities.
+    Entropy,
+}
+
+words!(serde ExitRule, "rule of early exit", {
+    Confidence = "confidence",
+    Margin = "margin",
+    Entropy = "entropy",
+});
+
+/// When a run stops: the rule, its threshold α in 0..=1, and the temperature.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Exit {
+    /// The quantity that is compared with α.
+    pub rule: ExitRule,
+    /// α.
+    pub alpha: f64,
+    /// Temperature g of the probabilities.
+    pub gain: f64,
+}
+
+impl Exit {
+    /// The quantity that the rule compares, for readout values: mean logits of a clocked run, or
+    /// Σ/T_max. 0 for fewer than two values with [`ExitRule::Entropy`].
+    pub fn quantity(&self, values: &[f32]) -> f64 {
+        let (_, best) = argmax(values.iter().map(|v| f64::from(*v)));
+        let of = |v: &f32| ((f64::from(*v) - best) * self.gain).exp();
+        let total: f64 = values.iter().map(of).sum();
+        let p = values.iter().map(|v| of(v) / total);
+        match self.rule {
+            ExitRule::Confidence => 1.0 / total,
+            ExitRule::Margin => {
+                let (first, second) = p.fold((0.0f64, 0.0f64), |(first, second), p| match p > first {
+                    true => (p, first),
+                    false => (first, second.max(p)),
+                });
+                first - second
+            }
+            ExitRule::Entropy if values.len() < 2 => 0.0,
+            ExitRule::Entropy => -p.filter(|p| *p > 0.0).map(|p| p * p.ln()).sum::<f64>() / (values.len() as f64).ln(),
+        }
+    }
+
+    /// Whether a run with these readout values stops.
+    pub fn stops(&self, values: &[f32]) -> bool {
+        match self.rule {
+            ExitRule::Confidence | ExitRule::Margin => self.quantity(values) > self.alpha,
+            ExitRule::Entropy => self.quantity(values) < self.alpha,
+        }
+    }
+}
+
+/// The expected calibration error of answers, each with its confidence in 0..=1 and whether it was
+/// right, as a fraction of 1; 0 without answers.
+///
+/// ```text
+/// Σ_b (n_b/n)·|share of right answers in b − mean confidence in b|      b: 15 bins of equal width
+/// ```
+///
+/// Source: Guo et al., "On calibration of modern neural networks", ICML 2017.
+pub fn calibration_error(answers: impl IntoIterator<Item = (f64, bool)>) -> f64 {
+    const BINS: usize = 15;
+    // Number of answers, of right answers, and sum of the confidences.
+    let mut bins = [(0usize, 0usize, 0.0f64); BINS];
+    for (confidence, right) in answers {
+        let bin = &mut bins[((confidence * BINS as f64) as usize).min(BINS - 1)];
+        *bin = (bin.0 + 1, bin.1 + usize::from(right), bin.2 + confidence);
+    }
+    let n: usize = bins.iter().map(|b| b.0).sum();
+    bins.iter().map(|(_, right, sum)| (*right as f64 - sum).abs()).sum::<f64>() / n.max(1) as f64
+}
+
+/// −ln softmax(gain·values)[label].
+fn cross_entropy(values: &[f32], label: usize, gain: f64) -> f64 {
+    let best = values.iter().fold(f64::NEG_INFINITY, |m, v| m.max(f64::from(*v)));
+    let total: f64 = values.iter().map(|v| ((f64::from(*v) - best) * gain).exp()).sum();
+    total.ln() - (values.get(label).map_or(best, |v| f64::from(*v)) - best) * gain
+}
+
+/// Index and value of the largest value; the lowest index if several are equal, (0, 0) if there are
+/// none.
+pub fn argmax(values: impl Iterator<Item = f64>) -> (usize, f64) {
+    let best = values.enumerate().fold(None, |best: Option<(usize, f64)>, (i, v)| match best {
+        Some((_, b)) if v <= b => best,
+        _ => Some((i, v)),
+    });
+    best.unwrap_or((0, 0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_equal_values_the_lowest_index_wins() {
+        assert_eq!(argmax([1.0, 3.0, 3.0, 2.0].into_iter()), (1, 3.0));
+        assert_eq!(argmax([0.0, 0.0].into_iter()), (0, 0.0));
+        assert_eq!(argmax([].into_iter()), (0, 0.0));
+    }
+
+    #[test]
+    fn confidence_is_the_softmax_of_gain_times_sum_by_t_max() {
+        let (class, p) = Confidence { gain: 2.0, t_max: 10 }.of([5.0, 10.0].into_iter());
+        assert_eq!(class, 1);
+        assert!((f64::from(p) - 1.0 / (1.0 + (-1.0f64).exp())).abs() < 1e-6, "{p}");
+        let (_, even) = Confidence::default().of([0.0; 4].into_iter());
+        assert_eq!(even, 0.25);
+    }
+
+    #[test]
+    fn the_fitted_temperature_gives_the_confidence_that_is_met() {
+        // Of 10 equal readouts (2, 0) nine are right. The best confidence is 0.9, so g·2/T = ln 9.
+        let readouts: Vec<(Vec<f32>, usize)> = (0..10).map(|i| (vec![2.0, 0.0], usize::from(i == 0))).collect();
+        let fitted = Confidence::fitted(4, &readouts);
+        assert!((f64::from(fitted.gain) - 2.0 * 9f64.ln()).abs() < 1e-3, "{fitted:?}");
+        assert!((fitted.of([2.0, 0.0].into_iter()).1 - 0.9).abs() < 1e-4);
+        assert_eq!(Confidence::fitted(4, &[]), Confidence { gain: 1.0, t_max: 4 });
+    }
+    fn exit(rule: ExitRule, alpha: f64) -> Exit {
+        Exit { rule, alpha, gain: 1.0 }
+    }
+
+    #[test]
+    fn the_rules_have_the_values_of_their_equations() {
+        let p = [0.5f32, 0.3, 0.2];
+        let logits = p.map(f32::ln);
+        let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-6, "{a} {b}");
+        close(exit(ExitRule::Confidence, 0.0).quantity(&logits), 0.5);
+        close(exit(ExitRule::Margin, 0.0).quantity(&logits), 0.2);
+        let h = -p.iter().map(|p| f64::from(*p) * f64::from(*p).ln()).sum::<f64>();
+        close(exit(ExitRule::Entropy, 0.0).quantity(&logits), h / 3f64.ln());
+        close(exit(ExitRule::Entropy, 0.0).quantity(&[1.5; 7]), 1.0);
+        close(exit(ExitRule::Margin, 0.0).quantity(&[1.5; 7]), 0.0);
+        close(Exit { gain: 2.0, ..exit(ExitRule::Confidence, 0.0) }.quantity(&[1.0, 0.0]), 1.0 / (1.0 + (-2f64).exp()));
+    }
+
+    #[test]
+    fn the_calibration_error_is_the_weighted_gap_of_the_bins() {
+        assert_eq!(calibration_error([]), 0.0);
+        // Two bins: of four answers at 0.75 three are right; of four at 0.95 one is.
+        let three = [true, true, true, false].map(|right| (0.75, right));
+        let one = [true, false, false, false].map(|right| (0.95, right));
+        assert!((calibration_error(three)).abs() < 1e-12);
+        assert!((calibration_error(three.into_iter().chain(one)) - 0.5 * 0.70).abs() < 1e-12);
+        assert!((calibration_error([(1.0, false)]) - 1.0).abs() < 1e-12, "certainty is in the last bin");
+    }
+
+    #[test]
+    fn a_run_stops_strictly_beyond_its_threshold() {
+        for (rule, even) in [(ExitRule::Confidence, 0.5), (ExitRule::Margin, 0.0), (ExitRule::Entropy, 1.0)] {
+            assert!(!exit(rule, even).stops(&[3.0, 3.0]), "{rule}");
+            assert!(exit(rule, even).stops(&[3.0, 2.0]), "{rule}");
+        }
+        // Nothing is more certain than 1, or has less entropy than 0.
+        assert!(!exit(ExitRule::Confidence, 1.0).stops(&[1e30, 0.0]));
+        assert!(!exit(ExitRule::Entropy, 0.0).stops(&[1e30, 0.0]));
+        assert!(exit(ExitRule::Confidence, 0.0).stops(&[0.0, 0.0]));
+    }
+}

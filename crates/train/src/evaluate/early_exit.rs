@@ -1,0 +1,304 @@
+//! Early exit at time steps: a sample stops as soon as its answer is certain enough.
+//!
+//! ```text
+//! m_t = (1/t)·Σ_{k ≤ t} logits_k
+//! t = the first step at which the rule holds for m_t, else T
+//! ```
+//!
+//! [`tickless_net::Exit`] has the rules. Source: SEENN-I (Li et al., 2023). [`early_exit`] really
+//! stops: the samples that are done leave the batch, and the state of the others moves together
+//! ([`Stepper`]). [`over_time`] records m_t of every sample at every step once, from which
+//! [`OverTime::exits`] computes what any number of rules and thresholds would give.
+
+use super::{Setting, conditions_in_words, leak_of};
+use crate::data::prefetch;
+use crate::error::{Error, Result};
+use crate::model::readout::{largest, time_mean};
+use crate::model::{Model, NormMode, Pass, Sequence, Stepper, host};
+use crate::progress::Progress;
+use crate::seed;
+use burn::tensor::{Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, Instant};
+use tickless_net::{Exit, InputKind, LeakRule};
+
+/// The result of a run with early exit.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Exited {
+    /// Number of samples classified correctly.
+    pub correct: usize,
+    /// Number of samples.
+    pub samples: usize,
+    /// For each step, the number of samples that stopped after it.
+    pub stopped: Vec<usize>,
+}
+
+impl Exited {
+    fn new(steps: usize) -> Self {
+        Self { stopped: vec![0; steps], ..Self::default() }
+    }
+
+    fn add(&mut self, step: usize, right: bool) {
+        self.samples += 1;
+        self.correct += usize::from(right);
+        self.stopped[step] += 1;
+    }
+
+    /// Percent correct.
+    pub fn accuracy(&self) -> f64 {
+        100.0 * self.correct as f64 / self.samples.max(1) as f64
+    }
+
+    /// Mean number of steps of a sample.
+    pub fn mean_steps(&self) -> f64 {
+        let steps: usize = self.stopped.iter().enumerate().map(|(k, n)| (k + 1) * n).sum();
+        steps as f64 / self.samples.max(1) as f64
+    }
+}
+
+/// The mean logits of every sample after every step.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct OverTime {
+    /// T.
+    pub steps: usize,
+    /// Number of classes.
+    pub classes: usize,
+    /// `[sample, step, class]`.
+    pub means: Vec<f32>,
+    /// The label of each sample.
+    pub labels: Vec<usize>,
+}
+
+impl OverTime {
+    /// m_t of a sample; `step` counts from 0.
+    pub fn mean(&self, sample: usize, step: usize) -> &[f32] {
+        &self.means[(sample * self.steps + step) * self.classes..][..self.classes]
+    }
+
+    /// The mean logits of samples with these labels.
+    ///
+    /// # Shapes
+    /// `means` `[sample, step, class]`.
+    ///
+    /// # Panics
+    /// If the number of values is not the product of the shape.
+    pub fn new(steps: usize, classes: usize, means: Vec<f32>, labels: Vec<usize>) -> Self {
+        assert_eq!(means.len(), labels.len() * steps * classes, "one mean for each sample, step and class");
+        Self { steps, classes, means, labels }
+    }
+
+    /// The step, from 0, after which a sample stops by this rule, and its class then.
+    pub fn exit_of(&self, sample: usize, exit: &Exit) -> (usize, usize) {
+        let stops = |&step: &usize| exit.stops(self.mean(sample, step));
+        let step = (0..self.steps).find(stops).unwrap_or(self.steps - 1);
+        (step, largest(self.mean(sample, step)))
+    }
+
+    /// The result of a run that stops by this rule.
+    pub fn exits(&self, exit: &Exit) -> Exited {
+        let mut all = Exited::new(self.steps);
+        for (sample, &label) in self.labels.iter().enumerate() {
+            let (step, class) = self.exit_of(sample, exit);
+            all.add(step, class == label);
+        }
+        all
+    }
+}
+
+/// The sum of the logits of each sample that still runs.
+struct Sums {
+    sums: Vec<f32>,
+    classes: usize,
+}
+
+impl Sums {
+    fn add(&mut self, logits: Tensor<2>) {
+        self.classes = logits.dims()[1];
+        let logits: Vec<f32> = host(&logits.reshape([-1]));
+        match self.sums.is_empty() {
+            true => self.sums = logits,
+            false => self.sums.iter_mut().zip(logits).for_each(|(sum, v)| *sum += v),
+        }
+    }
+
+    /// m_t of each sample.
+    fn means(&self, step: usize) -> impl Iterator<Item = Vec<f32>> {
+        let count = (step + 1) as f32;
+        self.sums.chunks(self.classes.max(1)).map(move |sums| sums.iter().map(|v| v / count).collect())
+    }
+
+    fn keep(&mut self, samples: &[usize]) {
+        let rows = samples.iter().flat_map(|s| self.sums[s * self.classes..][..self.classes].to_vec());
+        self.sums = rows.collect();
+    }
+}
+
+/// Runs every sample until the rule holds, at most `steps` steps. Returns the result and the time
+/// that the steps took, without the time to load the samples.
+///
+/// # Errors
+/// As [`across_steps`](super::across_steps).
+pub fn early_exit(
+    model: &Model,
+    setting: &Setting<'_>,
+    steps: usize,
+    leak: LeakRule,
+    exit: &Exit,
+    progress: &dyn Progress,
+) -> Result<(Exited, Duration)> {
+    let mut all = Exited::new(steps);
+    let passed = stepwise(model, setting, steps, leak, progress, |step, (_, mean), label| {
+        let stops = step + 1 == steps || exit.stops(mean);
+        if stops {
+            all.add(step, largest(mean) == label);
+        }
+        stops
+    })?;
+    Ok((all, passed))
+}
+
+/// Runs every sample for all `steps` steps and records its mean logits.
+///
+/// # Errors
+/// As [`early_exit`].
+pub fn over_time(
+    model: &Model,
+    setting: &Setting<'_>,
+    steps: usize,
+    leak: LeakRule,
+    progress: &dyn Progress,
+) -> Result<OverTime> {
+    let classes = model.network().output().len();
+    let samples = setting.ids.len();
+    let mut all = OverTime::new(steps, classes, vec![0.0; samples * steps * classes], vec![0; samples]);
+    stepwise(model, setting, steps, leak, progress, |step, (sample, mean), label| {
+        all.means[(sample * steps + step) * classes..][..classes].copy_from_slice(mean);
+        all.labels[sample] = label;
+        false
+    })?;
+    Ok(all)
+}
+
+/// The time that passes over all `steps` steps at once take, without the time to load the samples,
+/// for comparison with [`early_exit`].
+///
+/// # Errors
+/// As [`across_steps`](super::across_steps).
+pub fn time_of_whole_passes(
+    model: &Model,
+    setting: &Setting<'_>,
+    steps: usize,
+    leak: LeakRule,
+    progress: &dyn Progress,
+) -> Result<Duration> {
+    let configuration = vec![steps; model.network().stages()];
+    let (t_max, step_us) = (setting.t_max, setting.step_us);
+    let constants = model.constants();
+    timed(model, setting, steps, "all steps", progress, |batch, input, _| {
+        let leak = leak_of(model, leak);
+        let pass = Pass { configuration: &configuration, norm: NormMode::Running, leak, t_max, step_us };
+        let mut rng = seed::rng(0, "evaluation", batch as u64);
+        time_mean(model.forward(&constants, input, &pass, &mut rng, None)?.logits);
+        Ok(())
+    })
+}
+
+/// Runs all samples step by step. After each step `stops` gets the step, from 0, the sample's index
+/// in the setting with its mean logits, and its label; it tells whether the sample is done. Returns
+/// the time that the steps took.
+fn stepwise(
+    model: &Model,
+    setting: &Setting<'_>,
+    steps: usize,
+    leak: LeakRule,
+    progress: &dyn Progress,
+    mut stops: impl FnMut(usize, (usize, &[f32]), usize) -> bool,
+) -> Result<Duration> {
+    let leak = leak_of(model, leak);
+    let image = model.network().input().kind == InputKind::Image;
+    let mut done = 0;
+    timed(model, setting, steps, "early exit", progress, |_, input, labels| {
+        let frames = Frames::new(input, image);
+        let mut stepper = Stepper::new(model, steps, leak, setting.t_max, setting.step_us);
+        let mut sums = Sums { sums: Vec::new(), classes: 0 };
+        let mut running: Vec<usize> = (0..labels.len()).collect();
+        for step in 0..steps {
+            sums.add(stepper.step(frames.of(step, &running))?);
+            let mut kept = Vec::new();
+            for (row, mean) in sums.means(step).enumerate() {
+                let sample = running[row];
+                if let Some(&value) = mean.iter().find(|v| !v.is_finite()) {
+                    let what = format!("a logit at {}", conditions_in_words(&[steps], leak));
+                    return Err(Error::ResultNotFinite { what, value });
+                }
+                if !stops(step, (done + sample, &mean), labels[sample]) {
+                    kept.push(row);
+                }
+            }
+            if kept.is_empty() {
+                break;
+            }
+            if kept.len() < running.len() {
+                stepper.keep(&kept);
+                sums.keep(&kept);
+                running = kept.iter().map(|&row| running[row]).collect();
+            }
+        }
+        done += labels.len();
+        Ok(())
+    })
+}
+
+/// Calls `run` with each batch: its number, its input and its labels. Returns the time that the
+/// calls took, without the time to load the samples.
+fn timed(
+    model: &Model,
+    setting: &Setting<'_>,
+    steps: usize,
+    task: &str,
+    progress: &dyn Progress,
+    mut run: impl FnMut(usize, Sequence, &[usize]) -> Result<()>,
+) -> Result<Duration> {
+    let mut passed = Duration::ZERO;
+    progress.start(task, setting.ids.len() as u64, "sample");
+    prefetch(setting.source, setting.ids, setting.batch_at(steps), false, steps, None, |k, batch| {
+        let (input, labels) = batch.into_sequence(model.device());
+        let begun = Instant::now();
+        run(k, input, &labels)?;
+        passed += begun.elapsed();
+        progress.advance(labels.len() as u64, &format!("at most {steps} steps"));
+        if progress.cancelled() {
+            return Err(Error::Cancelled { task: "the evaluation" });
+        }
+        Ok(())
+    })?;
+    progress.finish();
+    Ok(passed)
+}
+
+/// The frames of a batch, `[T·B, C, H, W]`, or its images.
+struct Frames {
+    all: Tensor<4>,
+    batch: usize,
+    image: bool,
+}
+
+impl Frames {
+    fn new(input: Sequence, image: bool) -> Self {
+        Self { batch: input.batch(), all: input.tensor(), image }
+    }
+
+    /// The frames of these samples at a step.
+    fn of(&self, step: usize, samples: &[usize]) -> Tensor<4> {
+        let first = if self.image { 0 } else { step * self.batch };
+        let frame = self.all.clone().narrow(0, first, self.batch);
+        if samples.len() == self.batch {
+            return frame;
+        }
+        let indices: Vec<i64> = samples.iter().map(|s| *s as i64).collect();
+        let indices = TensorData::new(indices, [samples.len()]);
+        frame.select(0, Tensor::<1, Int>::from_data(indices, &self.all.device()))
+    }
+}

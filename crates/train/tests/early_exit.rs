@@ -1,0 +1,203 @@
+//! Early exit at time steps: a run step by step is the run of all steps, and a run that stops is
+//! that run cut where the rule holds.
+
+use burn::tensor::{Device, Tensor};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::path::Path;
+use std::sync::Arc;
+use tickless_kernels::KernelChoice;
+use tickless_net::init::{InitScheme, initialise};
+use tickless_net::recipe::Recipe;
+use tickless_net::zoo::{self, ZooOptions};
+use tickless_net::{Exit, ExitRule, InputKind, LeakRule, Network, Neuron, Refractory, Shape};
+use tickless_testing::golden::Golden;
+use tickless_train::data::{Parts, Source};
+use tickless_train::evaluate::{OverTime, Setting, early_exit, over_time};
+use tickless_train::model::{Model, NormMode, Pass, Sequence, Stepper};
+use tickless_train::progress::Silent;
+
+fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {
+    t.into_data().try_into_vec().expect("f32")
+}
+
+/// Weights that are multiples of 2⁻⁸, so that sums of them have no rounding error in any order.
+fn model(network: Network, kernel: KernelChoice) -> Model {
+    let network = Arc::new(network);
+    let mut weights = initialise(&network, InitScheme::Uniform { conv_gain: 5.0 }, 3);
+    for (name, array) in &mut weights.tensors {
+        if name.starts_with("conv") || name.starts_with("linear") {
+            array.data.iter_mut().for_each(|w| *w = (*w * 256.0).round() / 256.0);
+        }
+    }
+    Model::new(network, &weights, &Device::flex()).expect("fits").with_kernel(kernel)
+}
+
+/// Random small counts `[T, B, C, H, W]`.
+fn frames(shape: Shape, steps: usize, batch: usize) -> Vec<f32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    (0..steps * batch * shape.len()).map(|_| f32::from(rng.random_range(0u8..12).saturating_sub(8))).collect()
+}
+
+#[test]
+fn steps_one_by_one_give_the_logits_of_the_whole_pass() {
+    const T: usize = 5;
+    const B: usize = 4;
+    let small = Some((Shape::new(3, 8, 8), InputKind::Image));
+    let resting = Neuron { refractory: Some(Refractory::steps(2.0)), ..Neuron::lif() };
+    let learned = Neuron { leak: tickless_net::Leak::Learned(0.7), ..Neuron::lif() };
+    let neurons = [Neuron::lif(), Neuron::if_multi(), Neuron::cuba_lif(), Neuron::adaptive_lif(), resting, learned];
+    let of_events =
+        neurons.map(|n| ("demo", ZooOptions { norm: Some(true), neuron: Some(n), ..ZooOptions::default() }));
+    let images = [
+        ("resnet18", ZooOptions { width: Some(0.125), input: small, ..ZooOptions::default() }),
+        ("vgg9", ZooOptions { width: Some(0.125), ..ZooOptions::default() }),
+        ("shd", ZooOptions { width: Some(0.25), ..ZooOptions::default() }),
+    ];
+    for (name, options) in of_events.into_iter().chain(images) {
+        let network = zoo::build(name, &options).expect("a network of the zoo");
+        let (shape, kind) = (network.input().shape, network.input().kind);
+        for kernel in [KernelChoice::Auto, KernelChoice::Plain] {
+            let model = model(network.clone(), kernel);
+            let given = if kind == InputKind::Image { 1 } else { T };
+            let x = frames(shape, given, B);
+            let input = |x: Vec<f32>, steps| {
+                let [c, h, w] = [shape.channels, shape.height, shape.width];
+                Sequence::from_values(x, [steps, B, c, h, w], &Device::flex())
+            };
+            let configuration = vec![T; network.stages()];
+            let pass = Pass {
+                configuration: &configuration,
+                norm: NormMode::Running,
+                leak: LeakRule::Step,
+                t_max: T,
+                step_us: None,
+            };
+            let mut rng = ChaCha8Rng::seed_from_u64(0);
+            let whole =
+                model.forward(&model.constants(), input(x.clone(), given), &pass, &mut rng, None).expect("runs");
+            let whole = values(whole.logits);
+            let mut stepper = Stepper::new(&model, T, LeakRule::Step, T, None);
+            let mut steps = Vec::new();
+            for t in 0..T {
+                let frame = x.chunks(B * shape.len()).nth(t.min(given - 1)).expect("a frame").to_vec();
+                steps.extend(values(stepper.step(input(frame, 1).tensor()).expect("runs")));
+            }
+            let (first, last) = (&whole[..whole.len() / T], &whole[whole.len() - whole.len() / T..]);
+            assert!(first != last, "{name}: no state matters");
+            assert_eq!(whole, steps, "{name}, {kernel:?}");
+        }
+    }
+}
+
+#[test]
+fn samples_that_stay_do_not_depend_on_those_that_leave() {
+    const T: usize = 4;
+    let small = Some((Shape::new(3, 8, 8), InputKind::Image));
+    for options in [
+        ("demo", ZooOptions { norm: Some(true), ..ZooOptions::default() }),
+        ("demo", ZooOptions { neuron: Some(Neuron::cuba_lif()), ..ZooOptions::default() }),
+        ("shd", ZooOptions { width: Some(0.25), ..ZooOptions::default() }),
+        ("resnet18", ZooOptions { width: Some(0.125), input: small, ..ZooOptions::default() }),
+    ] {
+        let network = zoo::build(options.0, &options.1).expect("a network of the zoo");
+        let shape = network.input().shape;
+        let model = model(network, KernelChoice::Auto);
+        let x = frames(shape, T, 6);
+        let frame = |t: usize, samples: &[usize]| {
+            let step = &x[t * 6 * shape.len()..][..6 * shape.len()];
+            let rows: Vec<f32> = samples.iter().flat_map(|s| step[s * shape.len()..][..shape.len()].to_vec()).collect();
+            let [c, h, w] = [shape.channels, shape.height, shape.width];
+            Sequence::from_values(rows, [1, samples.len(), c, h, w], &Device::flex()).tensor()
+        };
+        let new = || Stepper::new(&model, T, LeakRule::Step, T, None);
+        let (mut all, mut few) = (new(), new());
+        let mut left: Vec<usize> = (0..6).collect();
+        for (t, kept) in [vec![0, 1, 2, 3, 4, 5], vec![0, 2, 3, 5], vec![1, 2], vec![1]].into_iter().enumerate() {
+            if t > 0 {
+                few.keep(&kept);
+                left = kept.iter().map(|&row| left[row]).collect();
+            }
+            let whole = values(all.step(frame(t, &[0, 1, 2, 3, 4, 5])).expect("runs"));
+            let part = values(few.step(frame(t, &left)).expect("runs"));
+            assert_eq!(few.samples(), left.len());
+            let classes = whole.len() / 6;
+            let expected: Vec<f32> = left.iter().flat_map(|s| whole[s * classes..][..classes].to_vec()).collect();
+            assert_eq!(part, expected, "{} at step {t}", options.0);
+        }
+    }
+}
+
+#[test]
+fn a_run_that_stops_is_the_full_run_cut_at_that_step() {
+    let text = r#"
+        [data]
+        set = "digits-dvs"
+        seed = 0
+        test_limit = 90
+        [network]
+        name = "demo"
+        norm = true
+    "#;
+    let recipe = Recipe::parse(text, Path::new("exit.toml"), &[]).expect("a recipe");
+    let source = Source::open(&recipe.data, 0).expect("embedded");
+    let parts = Parts::of(&source, &recipe.data, 0).expect("parts");
+    let (shape, kind) = source.input();
+    let model = model(recipe.network.build(shape, kind, 10).expect("a network"), KernelChoice::Auto);
+    let setting = |batch| Setting { source: &source, ids: &parts.test, t_max: 10, step_us: None, batch };
+    const T: usize = 6;
+    let full = over_time(&model, &setting(64), T, LeakRule::Time, &Silent).expect("runs");
+    assert_eq!(full, over_time(&model, &setting(7), T, LeakRule::Time, &Silent).expect("runs"));
+    let mut stopped_between = 0;
+    for rule in [ExitRule::Confidence, ExitRule::Margin, ExitRule::Entropy] {
+        for (alpha, gain) in [(0.2, 3.0), (0.6, 1.0), (0.6, 10.0), (0.9, 0.3)] {
+            let exit = Exit { rule, alpha, gain };
+            let expected = full.exits(&exit);
+            for batch in [1, 32] {
+                let (got, _) = early_exit(&model, &setting(batch), T, LeakRule::Time, &exit, &Silent).expect("runs");
+                assert_eq!(got, expected, "{rule} {alpha}");
+            }
+            stopped_between += expected.stopped[1..T - 1].iter().sum::<usize>();
+            assert_eq!(expected.stopped.iter().sum::<usize>(), parts.test.len());
+        }
+    }
+    let last = |k: usize| full.mean(k, T - 1);
+    assert!(stopped_between > 30, "{stopped_between}: {:?} {:?} {:?}", last(0), last(1), last(2));
+}
+
+#[test]
+fn exits_of_the_golden_logits_are_the_golden_ones() {
+    let golden = Golden::open("early_exit.safetensors");
+    for case in golden.cases() {
+        let case = &case["case"];
+        let logits = golden.get(&format!("{case}.logits"));
+        let [steps, samples, classes] = logits.shape[..] else { panic!("{:?}", logits.shape) };
+        let mut means = vec![0.0f32; logits.data.len()];
+        for sample in 0..samples {
+            let mut sum = vec![0.0f32; classes];
+            for step in 0..steps {
+                sum.iter_mut().zip(&logits.data[(step * samples + sample) * classes..]).for_each(|(s, v)| *s += v);
+                let row = &mut means[(sample * steps + step) * classes..][..classes];
+                row.iter_mut().zip(&sum).for_each(|(m, s)| *m = s / (step + 1) as f32);
+            }
+        }
+        let all = OverTime::new(steps, classes, means, vec![0; samples]);
+        let confidence = golden.get(&format!("{case}.confidence"));
+        let rule = |alpha| Exit { rule: ExitRule::Confidence, alpha, gain: 1.0 };
+        for (i, expected) in confidence.data.iter().enumerate() {
+            let got = rule(0.0).quantity(all.mean(i % samples, i / samples));
+            assert!((got - f64::from(*expected)).abs() < 1e-6, "case {case}, value {i}: {got} {expected}");
+        }
+        let start = format!("{case}.exit_step.thr");
+        let names: Vec<&str> = golden.names().filter(|n| n.starts_with(&start)).collect();
+        assert!(!names.is_empty(), "case {case} has no thresholds");
+        for name in names {
+            let threshold = &name[start.len()..];
+            let exit = rule(threshold.parse().expect("a threshold"));
+            let classes = golden.labels(&format!("{case}.pred.thr{threshold}"));
+            for (sample, (step, class)) in golden.labels(name).into_iter().zip(classes).enumerate() {
+                assert_eq!(all.exit_of(sample, &exit), (step - 1, class), "{name}, sample {sample}");
+            }
+        }
+    }
+}
