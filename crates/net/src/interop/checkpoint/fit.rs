@@ -280,7 +280,7 @@ fn assign_map(map: &Map, names: &[&str], network: &Network) -> Result<Vec<Option
                 .filter(|i| names[*i].strip_prefix(theirs).is_some_and(|r| r.starts_with('.')))
                 .collect();
             if within.is_empty() {
-                let hint = suggest::hint(theirs, names.iter().take(COMPARED).copied());
+                let hint = suggest::hint(theirs, names.iter().take(COMPARED).copied().filter(|n| n.len() <= LONGEST));
                 return refuse(format!("the checkpoint has neither a tensor nor a module `{theirs}`{hint}"));
             }
             let Some(node) = network.find(ours) else {
@@ -308,6 +308,10 @@ fn assign_map(map: &Map, names: &[&str], network: &Network) -> Result<Vec<Option
 
 /// Most names that a nearest one is looked for among.
 const COMPARED: usize = 4096;
+
+/// Longest name that is compared with others, because the comparison takes memory in proportion to
+/// the product of the lengths.
+const LONGEST: usize = 256;
 
 /// Most reasons that list the nearest names.
 const EXPLAINED: usize = 64;
@@ -426,7 +430,7 @@ const STATE: [&str; 20] = [
 
 /// `; nearest: …` with the names of the same shape and the most similar name, or nothing.
 fn nearest(expected: &str, spec: &TensorSpec, left: &[&(String, Tensor)]) -> String {
-    let some = || left.iter().take(COMPARED);
+    let some = || left.iter().take(COMPARED).filter(|(name, _)| name.len() <= LONGEST);
     let mut near: Vec<&(String, Tensor)> =
         some().filter(|(_, tensor)| tensor.shape() == spec.shape).take(3).copied().collect();
     if let Some(word) = suggest::nearest(expected, some().map(|(n, _)| n.as_str()))

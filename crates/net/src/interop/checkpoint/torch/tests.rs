@@ -31,6 +31,18 @@ fn with_pickle(pickle: &[u8]) -> Vec<u8> {
     archive(&[("x/data.pkl", pickle), ("x/data/0", &[0, 0, 128, 63, 0, 0, 0, 64, 0, 0, 64, 64, 0, 0, 128, 64])])
 }
 
+/// The archive with members that its headers call compressed.
+fn compressed(mut bytes: Vec<u8>) -> Vec<u8> {
+    for at in 0..bytes.len() - 4 {
+        match bytes[at..at + 4] {
+            [b'P', b'K', 3, 4] => bytes[at + 8] = 8,
+            [b'P', b'K', 1, 2] => bytes[at + 10] = 8,
+            _ => {}
+        }
+    }
+    bytes
+}
+
 /// The opcodes of `('storage', FloatStorage, '0', 'cuda:0', len)` and BINPERSID.
 fn storage(len: u8) -> Vec<u8> {
     let mut out = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0".to_vec();
@@ -243,12 +255,15 @@ fn older_and_other_files_are_named_with_the_remedy() {
     tar[257..262].copy_from_slice(b"ustar");
     let pickle = b"\x80\x04\x95\x05\0\0\0\0\0\0\0}\x94.".to_vec();
     let script = archive(&[("x/data.pkl", b"\x80\x02}."), ("x/constants.pkl", b"\x80\x02)."), ("x/code/m.py", b"")]);
+    let compressed_script = compressed(script.clone());
     let other = archive(&[("word/document.xml", b"<x/>")]);
     let cases = [
         (legacy, "PyTorch's format before version 1.6; convert it there: torch.save(torch.load("),
         (tar, "PyTorch's format before version 1.6"),
         (pickle, "is a bare pickle"),
-        (script, "is a TorchScript archive (it has `x/code/m.py`)"),
+        (script, "is a TorchScript archive (it has `x/constants.pkl`)"),
+        (compressed_script, "is a TorchScript archive (it has `x/constants.pkl`)"),
+        (compressed(with_pickle(b"\x80\x02}.")), "member `x/data.pkl` is compressed or encrypted"),
         (other, "is a zip archive without `data.pkl`"),
         (b"hello, this is a text".to_vec(), "is neither a PyTorch file (a zip archive) nor a safetensors file"),
         (Vec::new(), "is neither"),
