@@ -49,6 +49,7 @@ pub fn understood(fit: &Fit) -> String {
     let how = match (fit.by_order, fit.dialect) {
         (true, _) => "by the order of the modules".to_owned(),
         (false, Some(dialect)) => format!("by the names of `{dialect}`"),
+        (false, None) if fit.matched.is_empty() => "no dialect has such names".to_owned(),
         (false, None) => "by the map alone".to_owned(),
     };
     let prefix = if fit.prefix.is_empty() { String::new() } else { format!(" after `{}`", fit.prefix) };

@@ -23,6 +23,19 @@ pub enum Error {
         /// The problem and its remedy.
         problem: String,
     },
+    /// Recurrent connections make more spikes than a network that can be trained does.
+    #[error(
+        "event {index}: the recurrent connections of layer `{layer}` excite its neurons without end: more than {most} \
+         firings of each are on their way; train with smaller recurrent weights or a refractory period"
+    )]
+    Flood {
+        /// Number of events that the session processed before this one.
+        index: u64,
+        /// Name of the layer.
+        layer: String,
+        /// The largest accepted number of firings of a neuron that are on their way.
+        most: usize,
+    },
     /// The readout of a class is not finite.
     #[error("the readout of class {class} is {value}, not a finite number: its weights are too large; scale them down")]
     NotFinite {

@@ -262,10 +262,8 @@ impl Session {
     /// Refuses to go on if more spikes are on their way than a network that can be trained makes.
     fn check_flood(&self) -> Result<()> {
         let Some(l) = self.memory.flooded else { return Ok(()) };
-        let name = &self.program.flat.infos[l].name;
-        Err(self.refuse(format!(
-            "the recurrent connections of layer `{name}` excite its neurons without end: more than {MOST_LATE} firings of each are on their way; train with smaller recurrent weights or a refractory period"
-        )))
+        let layer = self.program.flat.infos[l].name.clone();
+        Err(Error::Flood { index: self.events, layer, most: MOST_LATE })
     }
 
     /// Fires all neurons that are due by themselves, and delivers all spikes that return along

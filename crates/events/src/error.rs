@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::{Choice, Remedy, Sensor};
+use crate::problem::FetchProblem;
+use crate::{Choice, Problem, Remedy, Sensor};
 
 /// Result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -37,7 +38,7 @@ pub enum Error {
         /// Byte offset in the file, after decompression.
         at: u64,
         /// The problem at this offset.
-        problem: String,
+        problem: Box<Problem>,
         /// The remedy.
         remedy: Remedy,
     },
@@ -52,7 +53,7 @@ pub enum Error {
         /// Byte offset of the time, or of the file's header.
         at: u64,
         /// The unit or statement that is missing.
-        problem: String,
+        problem: Box<Problem>,
     },
     /// An event of a file lies outside the sensor.
     #[error(
@@ -90,7 +91,7 @@ pub enum Error {
         /// The file and, if it is an archive, the member in it.
         file: String,
         /// The problem.
-        problem: String,
+        problem: Box<Problem>,
         /// The remedy.
         remedy: Remedy,
     },
@@ -138,7 +139,7 @@ pub enum Error {
         /// The URL that was requested.
         url: String,
         /// The problem.
-        problem: String,
+        problem: FetchProblem,
         /// The remedy, including how to fetch the file by hand.
         remedy: String,
     },
@@ -177,12 +178,35 @@ impl Error {
         }
     }
 
-    pub(crate) fn malformed(file: &str, at: u64, problem: impl Into<String>, remedy: impl Into<Remedy>) -> Error {
-        Error::Malformed { file: file.into(), at, problem: problem.into(), remedy: remedy.into() }
+    /// The problem of a file, a folder or a member of an archive; `None` for other errors.
+    pub fn problem(&self) -> Option<&Problem> {
+        match self {
+            Error::Malformed { problem, .. } | Error::TimeUnit { problem, .. } | Error::Unexpected { problem, .. } => {
+                Some(problem)
+            }
+            _ => None,
+        }
     }
 
-    pub(crate) fn unexpected(file: impl Into<String>, problem: impl Into<String>, remedy: impl Into<Remedy>) -> Error {
-        Error::Unexpected { file: file.into(), problem: problem.into(), remedy: remedy.into() }
+    /// The offset in the file, after decompression, of the bytes that are wrong; `None` for errors
+    /// without one.
+    pub fn offset(&self) -> Option<u64> {
+        match self {
+            Error::Malformed { at, .. } | Error::TimeUnit { at, .. } => Some(*at),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn malformed(file: &str, at: u64, problem: impl Into<Problem>, remedy: impl Into<Remedy>) -> Error {
+        Error::Malformed { file: file.into(), at, problem: Box::new(problem.into()), remedy: remedy.into() }
+    }
+
+    pub(crate) fn time_unit(file: impl Into<String>, at: u64, problem: impl Into<Problem>) -> Error {
+        Error::TimeUnit { file: file.into(), at, problem: Box::new(problem.into()) }
+    }
+
+    pub(crate) fn unexpected(file: impl Into<String>, problem: impl Into<Problem>, remedy: impl Into<Remedy>) -> Error {
+        Error::Unexpected { file: file.into(), problem: Box::new(problem.into()), remedy: remedy.into() }
     }
 
     pub(crate) fn setting(what: impl Into<String>, remedy: impl Into<Remedy>) -> Error {

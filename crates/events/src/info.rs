@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::datasets::{self, DataRequest, Description};
 use crate::formats::cifar::{self, Kind, Records, SIDE};
 use crate::formats::{self, HEAD, Probe, ReadOptions, StreamInfo, idx};
+use crate::problem::{DatasetProblem, Problem};
 use crate::progress::{Progress, Silent};
 use crate::{Error, Result, source};
 
@@ -100,7 +101,7 @@ pub fn info_with(path: &Path, options: &ReadOptions, progress: &dyn Progress) ->
         };
     }
     if *options != ReadOptions::default() {
-        let problem = "it holds images or labels, and options for reading events are given";
+        let problem = Problem::OptionsOfEvents;
         return Err(Error::unexpected(name, problem, "leave them out"));
     }
     if let Some((kind, format)) = cifar.filter(|_| idx::kind(&head).is_none()) {
@@ -140,13 +141,13 @@ fn data_set(path: &Path, options: &ReadOptions) -> Result<Info> {
             "give a folder with a sub-folder of recordings for each class, or the files of one of: {}",
             known.join(", ")
         );
-        let problem = format!("no known data set, and no recording in {}", contents(path));
+        let problem = DatasetProblem::NoDataset { contents: contents(path) };
         return Err(Error::unexpected(path.display().to_string(), problem, remedy));
     };
     let ReadOptions { sensor, time_unit, literal_times, drop_outside, .. } = *options;
     let usable = ReadOptions { sensor, time_unit, literal_times, drop_outside, ..ReadOptions::default() };
     if *options != usable {
-        let problem = format!("a data set ({}), and an option for reading a single file is given", set.name);
+        let problem = Problem::OptionsOfFile { dataset: set.name };
         return Err(Error::unexpected(path.display().to_string(), problem, "leave it out"));
     }
     let request = DataRequest::new(set.name, Some(path));
@@ -217,10 +218,13 @@ impl fmt::Display for Info {
 
 #[cfg(test)]
 mod tests {
+    use tickless_testing::assert_problem;
+
     use super::*;
     use crate::Event;
     use crate::datasets::SampleKind;
     use crate::formats::nmnist_bin;
+    use crate::problem::{Part, Truncation};
 
     #[test]
     fn events_are_told_from_records() {
@@ -241,14 +245,16 @@ mod tests {
     #[test]
     fn what_is_nothing_known_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let error = info(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("no known data set") && error.contains("nmnist"), "{error}");
+        let error = info(folder.path()).unwrap_err();
+        assert!(matches!(error.problem(), Some(Problem::Dataset(DatasetProblem::NoDataset { .. }))), "{error}");
+        assert!(error.to_string().contains("nmnist"), "{error}");
         let file = folder.path().join("notes.txt");
         std::fs::write(&file, "hello").unwrap();
-        assert!(info(&file).unwrap_err().to_string().contains("`hello` is no event"));
+        let error = info(&file).unwrap_err();
+        assert_eq!(error.problem().unwrap().parts(), [&Part::Line("hello".into())], "{error}");
         let file = folder.path().join("notes.md");
         std::fs::write(&file, "hello").unwrap();
-        assert!(info(&file).unwrap_err().to_string().contains("no known format"));
+        assert_problem!(info(&file).unwrap_err(), Problem::NoFormat);
         assert!(info(&folder.path().join("gone.bin")).is_err());
         assert!(info(&folder.path().join("gone.zip")).is_err());
     }
@@ -266,17 +272,20 @@ mod tests {
             std::fs::write(&file, bytes).unwrap();
             assert!(matches!(info(&file), Ok(Info::Labels { count: 3, .. })), "{name}: {:?}", info(&file));
         }
+        let header = |found, expected| Truncation::Header { found, expected }.into();
+        let claim = Truncation::Claim { claimed: 3, held: 2, unit: "labels" };
+        let (found, expected) = ("1013478509".into(), "2051".into());
+        let magic = Problem::Expected { what: "magic number {}", found, expected };
         for (name, bytes, problem) in [
-            ("d-labels-idx1-ubyte", &labels[..10], "truncated: the header claims 3 labels, the file holds 2"),
-            ("e-labels-idx1-ubyte", &labels[..6], "truncated: the header ends after 6 of 8 bytes"),
-            ("f-labels-idx1-ubyte", &labels[..2], "truncated: the header ends after 2 of 8 bytes"),
-            ("g-images-idx3-ubyte", &[0, 0, 8, 3, 0, 0][..], "truncated: the header ends after 6 of 16 bytes"),
-            ("h-images-idx3-ubyte", b"<html>404 not found", "magic number 1013478509, expected 2051"),
+            ("d-labels-idx1-ubyte", &labels[..10], claim.into()),
+            ("e-labels-idx1-ubyte", &labels[..6], header(6, 8)),
+            ("f-labels-idx1-ubyte", &labels[..2], header(2, 8)),
+            ("g-images-idx3-ubyte", &[0, 0, 8, 3, 0, 0][..], header(6, 16)),
+            ("h-images-idx3-ubyte", b"<html>404 not found", magic),
         ] {
             let file = folder.path().join(name);
             std::fs::write(&file, bytes).unwrap();
-            let error = info(&file).unwrap_err().to_string();
-            assert!(error.contains(problem), "{name}: {error}");
+            assert_problem!(info(&file).unwrap_err(), Problem::clone(&problem), "{name}");
         }
     }
 
@@ -300,13 +309,12 @@ mod tests {
         };
         assert_eq!((&set.name[..], set.samples), ("folder", SampleKind::Events(size)));
         let error = info(folder.path(), ReadOptions { sensor, shift_to_zero: true, ..Default::default() });
-        assert!(error.unwrap_err().to_string().contains("a single file"));
+        assert_problem!(error.unwrap_err(), Problem::OptionsOfFile { dataset: "folder" });
         let labels = folder.path().join("labels.idx");
         std::fs::write(&labels, [0, 0, 8, 1, 0, 0, 0, 1, 7]).unwrap();
         assert!(matches!(info(&labels, ReadOptions::default()), Ok(Info::Labels { .. })));
-        assert!(
-            info(&labels, ReadOptions { sensor, ..Default::default() }).unwrap_err().to_string().contains("labels")
-        );
+        let error = info(&labels, ReadOptions { sensor, ..Default::default() }).unwrap_err();
+        assert_problem!(error, Problem::OptionsOfEvents);
     }
 
     #[test]

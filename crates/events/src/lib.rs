@@ -46,6 +46,7 @@ mod image;
 pub mod info;
 #[cfg(feature = "mmap")]
 mod mmap;
+pub mod problem;
 pub mod progress;
 mod recording;
 mod remedy;
@@ -54,6 +55,7 @@ pub mod source;
 mod stream;
 #[cfg(test)]
 mod testing;
+mod time_unit;
 
 pub use camera::{Camera, CameraConfig};
 pub use columns::Columns;
@@ -65,5 +67,6 @@ pub use frames::{Frames, Framing, Slicing};
 pub use image::Image;
 #[cfg(feature = "datasets")]
 pub use info::{Info, info, info_with};
+pub use problem::Problem;
 pub use recording::Recording;
 pub use remedy::{Choice, Remedy};

@@ -174,7 +174,7 @@ mod tests {
         let inside = Event { t_us: 1, x: 7, y: 5, on: true };
         let outside = Event { t_us: 2, x: 0, y: 6, on: true };
         let error = Recording::from_events(SENSOR, &[inside, outside]).unwrap_err();
-        assert_eq!(error.to_string(), "event 1 at (0, 6) lies outside the 8x6 sensor; state a larger sensor");
+        assert!(matches!(error, Error::OutsideSensor { index: 1, x: 0, y: 6, sensor: SENSOR }), "{error}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::io::{self, Read, Seek};
 use std::ops::Deref;
 use std::path::Path;
 
+use crate::problem::Problem;
 use crate::{Error, Result};
 
 /// The largest file, after decompression, that is read into memory: 2 GiB. The limit protects
@@ -204,7 +205,11 @@ fn unpacked_once(from: impl Read, name: &str, broken: Broken) -> Result<Vec<u8>>
 }
 
 fn broken_gz(name: &str, e: io::Error) -> Error {
-    Error::unexpected(name, format!("broken gzip stream ({e})"), "download the file again")
+    Error::unexpected(
+        name,
+        Problem::Broken { what: "broken gzip stream", reason: e.to_string() },
+        "download the file again",
+    )
 }
 
 /// The first `most` bytes after decompression, and the total size. The size is `None` if the file
@@ -259,7 +264,7 @@ pub fn is_gz(path: &Path) -> bool {
 }
 
 fn too_large(name: &str) -> Error {
-    Error::unexpected(name, "more than 2 GiB of data", "give the file that the data set publishes")
+    Error::unexpected(name, Problem::TooMuch, "give the file that the data set publishes")
 }
 
 /// Decompresses gzip `bytes`; at most [`LARGEST`] bytes may result.
@@ -286,6 +291,8 @@ fn unpacked_once(_: impl Read, name: &str, _: Broken) -> Result<Vec<u8>> {
 
 #[cfg(all(test, feature = "gz"))]
 mod tests {
+    use tickless_testing::assert_problem;
+
     use std::io::Write;
 
     use super::*;
@@ -314,7 +321,11 @@ mod tests {
         for cut in [0, 1, 9, 11, whole.len() / 2, whole.len() - 1] {
             let result = gunzip(&whole[..cut], "x.gz");
             // Zero bytes decompress to an empty file; every other truncation is an error.
-            assert!(cut == 0 || result.unwrap_err().to_string().starts_with("x.gz: broken gzip"));
+            if cut > 0 {
+                let error = result.unwrap_err();
+                let broken = |p: &Problem| matches!(p, Problem::Broken { what: "broken gzip stream", .. });
+                assert!(error.problem().is_some_and(broken) && error.to_string().starts_with("x.gz: "), "{error}");
+            }
         }
         let mut corrupt = whole;
         let at = corrupt.len() - 6;
@@ -327,8 +338,8 @@ mod tests {
         // 2 GiB and a byte, in members of 1 MiB.
         let member = gz(&vec![0; 1 << 20]);
         let bomb: Vec<u8> = member.repeat(2048).into_iter().chain(gz(b"x")).collect();
-        let error = gunzip(&bomb, "x.gz").unwrap_err().to_string();
-        assert_eq!(error, "x.gz: more than 2 GiB of data; give the file that the data set publishes");
+        let error = gunzip(&bomb, "x.gz").unwrap_err();
+        assert_problem!(error, at "x.gz: ", Problem::TooMuch);
     }
 
     #[test]

@@ -5,11 +5,21 @@ use std::io::Write;
 use std::path::Path;
 
 use tickless_events::formats::nmnist_bin;
-use tickless_events::{DataRequest, Dataset, Event, Sample, Split, datasets};
+use tickless_events::problem::{ArchiveProblem, DatasetProblem, Problem, Truncation};
+use tickless_events::{DataRequest, Dataset, Error, Event, Result, Sample, Sensor, Split, datasets};
+use tickless_testing::assert_problem;
 use zip::write::SimpleFileOptions;
 
-fn open(name: &str, path: &Path) -> Result<Box<dyn Dataset>, String> {
-    datasets::open(&DataRequest::new(name, Some(path))).map_err(|e| e.to_string())
+fn open(name: &str, path: &Path) -> Result<Box<dyn Dataset>> {
+    datasets::open(&DataRequest::new(name, Some(path)))
+}
+
+/// What a data set misses.
+fn missing(name: &str, path: &Path) -> String {
+    match open(name, path).err() {
+        Some(Error::Missing { what, .. }) => what,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A recording of `n` events.
@@ -59,8 +69,9 @@ fn check(data: &dyn Dataset) {
     };
     assert_eq!(part(Split::Train), [(7, 1), (3, 2), (7, 10)], "sorted by id");
     assert_eq!(part(Split::Test), [(0, 11), (9, 12)]);
-    let error = data.sample(Split::Test, 2).unwrap_err().to_string();
-    assert_eq!(error, "nmnist: no sample 2, the test part has 2; use an index below that");
+    let error = data.sample(Split::Test, 2).unwrap_err();
+    let Error::NoSample { dataset, split: "test", index: 2, len: 2 } = &error else { panic!("{error}") };
+    assert_eq!(dataset, "nmnist");
 }
 
 #[test]
@@ -85,32 +96,36 @@ fn nmnist_reads_alike_from_two_zips_one_zip_and_folders() {
 fn a_missing_part_of_nmnist_is_named() {
     let root = tempfile::tempdir().unwrap();
     zip(&root.path().join("Train.zip"), &members("Train"));
-    let error = open("nmnist", root.path()).err().unwrap();
-    assert!(error.contains("Test.zip or the folder Test not found"), "{error}");
-    let error = open("nmnist", &root.path().join("Train.zip")).err().unwrap();
-    assert!(error.contains("a single recording not found"), "{error}");
+    assert!(missing("nmnist", root.path()).starts_with("Test.zip "));
+    let train = root.path().join("Train.zip");
+    let error = open("nmnist", &train).err().unwrap();
+    assert!(matches!(&error, Error::Missing { path, .. } if *path == train), "{error}");
 }
 
 #[test]
 fn a_wrong_file_among_the_recordings_is_named() {
-    for (wrong, what) in [
-        ("Train/3/notes.txt", "`notes.txt` is no recording"),
-        ("Train/x/00001.bin", "`x` is no digit"),
-        ("Train/10/00001.bin", "`10` is no digit"),
-        ("Train/00001.bin", "not a recording in a class folder"),
-        ("Train/1/2/00001.bin", ""),
+    let no_digit = |class: &str| DatasetProblem::NoDigit { class: class.into() };
+    for (wrong, problem) in [
+        ("Train/3/notes.txt", Some(DatasetProblem::NoRecording { file: "notes.txt".into() })),
+        ("Train/x/00001.bin", Some(no_digit("x"))),
+        ("Train/10/00001.bin", Some(no_digit("10"))),
+        ("Train/00001.bin", Some(DatasetProblem::NotInClass)),
+        ("Train/1/2/00001.bin", None),
     ] {
         let root = tempfile::tempdir().unwrap();
         folder(root.path(), &members(""));
         folder(root.path(), &[(wrong, recording(1))]);
         let error = open("nmnist", root.path()).err().unwrap();
         let name = wrong.trim_end_matches("/00001.bin");
-        assert!(error.contains(name) && error.contains(what), "{error}");
+        assert!(error.to_string().contains(name), "{error}");
+        if let Some(problem) = problem {
+            assert_problem!(error, problem);
+        }
         let root = tempfile::tempdir().unwrap();
         zip(&root.path().join("Test.zip"), &members("Test"));
         zip(&root.path().join("Train.zip"), &[members("Train"), vec![(wrong, vec![])]].concat());
         let error = open("nmnist", root.path()).err().unwrap();
-        assert!(error.contains(&format!("Train.zip: member {wrong}: ")), "{error}");
+        assert!(error.to_string().contains(&format!("Train.zip: member {wrong}: ")), "{error}");
     }
 }
 
@@ -123,9 +138,11 @@ fn a_broken_recording_is_named_with_its_byte_and_harms_no_other() {
     let bad = [("Train/1/00003.bin", truncated), ("Train/1/00004.bin", outside)];
     folder(root.path(), &bad);
     let data = open("nmnist", root.path()).unwrap();
-    let error = |i| data.sample(Split::Train, i).unwrap_err().to_string();
-    assert!(error(2).contains("Train/1/00003.bin: byte 10: truncated"), "{}", error(2));
-    assert!(error(3).contains("00004.bin: byte 0: event at (1, 34) outside the 34x34"), "{}", error(3));
+    let error = |i| data.sample(Split::Train, i).unwrap_err();
+    assert!(error(2).to_string().contains("Train/1/00003.bin: byte 10: "), "{}", error(2));
+    assert_problem!(error(2), Truncation::Size { part: "the last event".into(), found: 3, expected: 5 });
+    assert!(error(3).to_string().contains("00004.bin: byte 0: "), "{}", error(3));
+    assert_problem!(error(3), Problem::Outside { sensor: Sensor::NMNIST, x: 1, y: 34 });
     assert!(data.sample(Split::Train, 4).is_ok());
     zip(&root.path().join("all.zip"), &[members(""), bad.to_vec()].concat());
     let data = open("nmnist", &root.path().join("all.zip")).unwrap();
@@ -140,8 +157,9 @@ fn a_bomb_in_an_archive_is_refused() {
     zip(&path, &[members(""), vec![("Train/1/00003.bin", vec![0; (64 << 20) + 5])]].concat());
     assert!(fs::metadata(&path).unwrap().len() < 1 << 20);
     let data = open("nmnist", &path).unwrap();
-    let error = data.sample(Split::Train, 2).unwrap_err().to_string();
-    assert!(error.contains("more than 64 MB"), "{error}");
+    let error = data.sample(Split::Train, 2).unwrap_err();
+    let bomb = |p: &Problem| matches!(p, Problem::Archive(ArchiveProblem::Bomb { limit_mb: 64, .. }));
+    assert!(error.problem().is_some_and(bomb), "{error}");
 }
 
 #[test]
@@ -154,10 +172,10 @@ fn truncated_and_corrupt_archives_are_errors_and_never_panics() {
         let data = open("nmnist", &path)?;
         for split in [Split::Train, Split::Test] {
             for i in 0..data.len(split) {
-                data.sample(split, i).map_err(|e| e.to_string())?;
+                data.sample(split, i)?;
             }
         }
-        Ok::<(), String>(())
+        Ok::<(), Error>(())
     };
     for cut in (0..whole.len()).step_by(7) {
         fs::write(&path, &whole[..cut]).unwrap();
@@ -175,8 +193,7 @@ fn truncated_and_corrupt_archives_are_errors_and_never_panics() {
 fn cifar10_takes_whatever_batches_there_are_in_order_of_number() {
     let root = tempfile::tempdir().unwrap();
     let record = |label: u8| [vec![label], vec![label; 3072]].concat();
-    let error = open("cifar10", root.path()).err().unwrap();
-    assert!(error.contains("data_batch_1.bin (plain or .gz) not found"), "{error}");
+    assert!(missing("cifar10", root.path()).starts_with("data_batch_1.bin "));
     folder(
         root.path(),
         &[
@@ -192,7 +209,8 @@ fn cifar10_takes_whatever_batches_there_are_in_order_of_number() {
     assert_eq!(data.class_names()[9], "truck");
     fs::write(root.path().join("test_batch.bin"), &record(9)[..3000]).unwrap();
     let error = open("cifar10", root.path()).err().unwrap();
-    assert!(error.contains("test_batch.bin: byte 0: truncated"), "{error}");
+    assert!(error.to_string().contains("test_batch.bin: byte 0: "), "{error}");
+    assert_problem!(error, Truncation::Size { part: "the last record".into(), found: 3000, expected: 3073 });
 }
 
 #[test]
@@ -212,19 +230,36 @@ fn mnist_files_that_disagree_are_refused() {
     let data = open("mnist", root.path()).unwrap();
     assert_eq!((data.label(Split::Train, 1), data.len(Split::Test)), (9, 1));
     assert!(open("mnist-dvs-sim", root.path()).unwrap().sample(Split::Test, 0).is_ok());
-    for (name, bytes, what) in [
-        ("t10k-labels-idx1-ubyte", idx(&[2049, 2], &[0, 0]), "2 labels for 1 images"),
-        ("train-labels-idx1-ubyte", idx(&[2049, 2], &[1, 10]), "byte 9: label 10"),
-        ("t10k-images-idx3-ubyte", idx(&[2051, 1, 1, 4], &[0; 4]), "differ in size"),
-        ("train-images-idx3-ubyte", idx(&[2051, u32::MAX, 9999, 9999], &[]), "the header claims"),
+    let (found, expected) = ("10".into(), "less than 10".into());
+    let claimed = u128::from(u32::MAX) * 9999 * 9999;
+    for (name, bytes, at, problem) in [
+        (
+            "t10k-labels-idx1-ubyte",
+            idx(&[2049, 2], &[0, 0]),
+            Some(4),
+            DatasetProblem::Labels { labels: 2, images: 1 }.into(),
+        ),
+        (
+            "train-labels-idx1-ubyte",
+            idx(&[2049, 2], &[1, 10]),
+            Some(9),
+            Problem::Expected { what: "label {}", found, expected },
+        ),
+        ("t10k-images-idx3-ubyte", idx(&[2051, 1, 1, 4], &[0; 4]), None, DatasetProblem::ImageSizes.into()),
+        (
+            "train-images-idx3-ubyte",
+            idx(&[2051, u32::MAX, 9999, 9999], &[]),
+            Some(4),
+            Truncation::Claim { claimed, held: 0, unit: "pixels" }.into(),
+        ),
     ] {
         folder(root.path(), &good);
         folder(root.path(), &[(name, bytes)]);
         let error = open("mnist", root.path()).err().unwrap();
-        assert!(error.contains(what), "{error}");
+        assert_eq!(error.offset(), at, "{error}");
+        assert_problem!(error, problem);
     }
     folder(root.path(), &good);
     fs::remove_file(root.path().join("train-labels-idx1-ubyte")).unwrap();
-    let error = open("mnist", root.path()).err().unwrap();
-    assert!(error.contains("train-labels-idx1-ubyte (plain or .gz) not found"), "{error}");
+    assert!(missing("mnist", root.path()).starts_with("train-labels-idx1-ubyte "));
 }

@@ -9,12 +9,13 @@ use std::path::Path;
 use folder::{File, folder};
 use image::{ImageFormat, RgbImage, RgbaImage};
 use tickless_events::info::{Info, info};
+use tickless_events::problem::{DatasetProblem, Problem};
 use tickless_events::rng::Rng;
-use tickless_events::{Choice, DataRequest, Dataset, Image, Sample, Sensor, Split, datasets};
+use tickless_events::{Choice, DataRequest, Dataset, Error, Image, Result, Sample, Sensor, Split, datasets};
+use tickless_testing::assert_problem;
 
-fn open(path: &Path, crop: Option<Sensor>) -> Result<Box<dyn Dataset>, String> {
-    let request = DataRequest { crop, ..DataRequest::new("imagenet", Some(path)) };
-    datasets::open(&request).map_err(|e| e.to_string())
+fn open(path: &Path, crop: Option<Sensor>) -> Result<Box<dyn Dataset>> {
+    datasets::open(&DataRequest { crop, ..DataRequest::new("imagenet", Some(path)) })
 }
 
 /// An image whose left half is red and whose right half is blue.
@@ -111,9 +112,11 @@ fn a_broken_image_is_named_and_harms_no_other() {
         folder(root.path(), &[("train/n02/a.JPEG".into(), broken.to_vec())]);
         let data = open(root.path(), None).unwrap();
         let start = std::time::Instant::now();
-        let error = data.sample(Split::Train, 0).unwrap_err().to_string();
+        let error = data.sample(Split::Train, 0).unwrap_err();
         assert!(start.elapsed() < tickless_testing::hang::HUNG_AFTER);
-        assert!(error.contains("train/n02/a.JPEG: not a readable JPEG or PNG image"), "{error}");
+        assert!(error.to_string().contains("train/n02/a.JPEG: "), "{error}");
+        let unreadable = |p: &Problem| matches!(p, Problem::Unreadable { what: "JPEG or PNG image", .. });
+        assert!(error.problem().is_some_and(unreadable), "{error}");
         assert!(data.sample(Split::Train, 1).is_ok());
     }
     let jpeg = picture(80, 60, ImageFormat::Jpeg);
@@ -128,22 +131,27 @@ fn a_broken_image_is_named_and_harms_no_other() {
 
 #[test]
 fn another_layout_is_named_with_what_is_needed() {
-    let refused = |files: &[File], what: &str| {
+    let refused = |files: &[File]| {
         let root = tempfile::tempdir().unwrap();
         folder(root.path(), files);
-        let error = open(root.path(), None).err().unwrap();
-        assert!(error.contains(what), "{error}");
+        open(root.path(), None).err().unwrap()
     };
     let with = |name: &str| [set(), vec![(name.to_string(), vec![1])]].concat();
-    refused(&set()[..4], "val: a folder for each class not found; needed is train/CLASS");
-    refused(&set()[4..], "train: a folder for each class not found");
-    refused(&with("val/ILSVRC2012_val_00000001.JPEG"), "not the folder of a class; put each image into");
-    refused(&with("val/n99/a.JPEG"), "a class `n99` that the training part has not");
-    refused(&with("train/n02/list.txt"), "list.txt: neither JPEG nor PNG in the folder of a class");
+    for (files, folder) in [(&set()[..4], "val"), (&set()[4..], "train")] {
+        let error = refused(files);
+        let Error::Missing { path, remedy, .. } = &error else { panic!("{error}") };
+        assert!(path.ends_with(folder), "{error}");
+        assert!(remedy.to_string().contains("train/CLASS"), "{error}");
+    }
+    assert_problem!(refused(&with("val/ILSVRC2012_val_00000001.JPEG")), DatasetProblem::NoClass);
+    assert_problem!(refused(&with("val/n99/a.JPEG")), DatasetProblem::OwnClass { class: "n99".into() });
+    let error = refused(&with("train/n02/list.txt"));
+    assert!(error.to_string().contains("list.txt: "), "{error}");
+    assert_problem!(error, DatasetProblem::NoImage);
     let root = tempfile::tempdir().unwrap();
     folder(root.path(), &set());
     let error = open(root.path(), Some(Sensor { width: 0, height: 5 })).err().unwrap();
-    assert!(error.contains("a crop of 0x5 pixels"), "{error}");
+    assert!(matches!(&error, Error::Setting { what, .. } if what.contains("0x5")), "{error}");
     let request = DataRequest { crop: Some(Sensor::NMNIST), ..DataRequest::new("mnist", Some(root.path())) };
     let error = datasets::open(&request).err().unwrap();
     assert_eq!(error.choices(), [Choice::Crop], "{error}");

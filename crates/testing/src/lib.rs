@@ -10,11 +10,13 @@
 //! | [`recipes`] | recipes of small trainings |
 //! | [`clocked`] | simulates a network step by step, all layers in the same step |
 //! | [`event_driven`] | simulates a network event by event, layer by layer |
+//! | [`errors`] | asserts the kind of an error and its values |
 //! | [`hang`] | decides when a test calls a computation hung |
-//! | [`generate`] | random networks, weights, steps and events from a seed |
+//! | [`generate`] | random networks, weights, steps, events and recordings from a seed |
 
 pub mod clocked;
 pub mod command;
+pub mod errors;
 pub mod event_driven;
 pub mod folders;
 pub mod generate;

@@ -78,6 +78,6 @@ mod tests {
         assert!(serde_json::from_str::<One>("\"nan\"").unwrap().0.is_nan());
         assert!(serde_json::from_str::<One>("null").unwrap().0.is_nan());
         let error = serde_json::from_str::<One>("\"many\"").err().unwrap().to_string();
-        assert!(error.contains("`many` is no number"), "{error}");
+        assert!(error.contains("`many`"), "{error}");
     }
 }

@@ -106,6 +106,8 @@ mod tests {
         for (name, norm, neuron, batch, steps, peak) in [
             ("resnet18", None, None, 16, 4, 0.57e9),
             ("resnet18-dvs", None, None, 4, 10, 0.66e9),
+            ("vgg14", None, None, 16, 4, 0.45e9),
+            ("spikformer-4-384", None, None, 16, 4, 0.94e9),
             ("nmnist-wide", Some(true), Some(Neuron::lif()), 64, 10, 0.12e9),
         ] {
             let network = build(name, &ZooOptions { norm, neuron, ..ZooOptions::default() }).unwrap();

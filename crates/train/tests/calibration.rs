@@ -4,20 +4,22 @@
 //! next norm is ten times as large; if it increases them, the TTM repeats spikes. The running
 //! statistics of mixed training therefore fit no single T. Source: Du et al. (ICLR 2025), appendix.
 
+#[path = "common/last.rs"]
+mod last;
+
+use last::Last;
 use std::path::Path;
 use std::sync::Arc;
 use tickless_net::recipe::Recipe;
 use tickless_net::{LeakRule, Network, Weights};
-use tickless_train::Result;
 use tickless_train::data::{Parts, Source};
 use tickless_train::device::Device;
 use tickless_train::evaluate::calibrate::Calibration;
 use tickless_train::evaluate::{Setting, StepSweep, across_steps};
 use tickless_train::model::Model;
 use tickless_train::progress::Silent;
-use tickless_train::run::checkpoint::Checkpoint;
 use tickless_train::run::train_plan::initial_weights;
-use tickless_train::run::trainer::{Hooks, Task, Trainer};
+use tickless_train::run::trainer::{Task, Trainer};
 
 /// T_max: the number of steps at which norms are calibrated and the accuracy is compared.
 const T_MAX: usize = 10;
@@ -44,17 +46,6 @@ fn recipe(strategy: &str, seed: u64) -> Recipe {
         "#
     );
     Recipe::parse(&text, Path::new("calibration.toml"), &[]).expect("a recipe")
-}
-
-/// Stores the last checkpoint: the weights with the running statistics of the training.
-#[derive(Default)]
-struct Last(Option<Checkpoint>);
-
-impl Hooks for Last {
-    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        self.0 = Some(checkpoint.clone());
-        Ok(())
-    }
 }
 
 struct Trained {

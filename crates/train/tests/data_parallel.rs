@@ -3,12 +3,18 @@
 //! The workers add in another order, which changes the weights by rounding only, provided that no
 //! spike is so close to the threshold that rounding decides; the seeds are chosen accordingly.
 
+#[path = "common/last.rs"]
+mod last;
+#[path = "common/training.rs"]
+mod training;
+
 use burn::tensor::Tensor;
+use last::Last;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tickless_kernels::KernelChoice;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::recipe::Recipe;
@@ -23,11 +29,12 @@ use tickless_train::loss::LossSetting;
 use tickless_train::model::Model;
 use tickless_train::model::Sequence;
 use tickless_train::model::{NormMode, Pass};
-use tickless_train::progress::{Progress, Silent};
+use tickless_train::progress::Silent;
 use tickless_train::run::checkpoint::{Checkpoint, Position};
 use tickless_train::run::train_plan::initial_weights;
-use tickless_train::run::trainer::{Hooks, Task, Trainer};
+use tickless_train::run::trainer::{Task, Trainer};
 use tickless_train::{Error, Result};
+use training::{StopAfter, difference};
 
 /// A residual network; its second neuron layer sums two branches, and one of them is normalised.
 /// Its convolutions have no bias.
@@ -73,17 +80,6 @@ struct Job {
     network: Arc<Network>,
 }
 
-/// Stores the last checkpoint.
-#[derive(Default)]
-struct Last(Option<Checkpoint>);
-
-impl Hooks for Last {
-    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        self.0 = Some(checkpoint.clone());
-        Ok(())
-    }
-}
-
 impl Job {
     fn new(recipe: Recipe) -> Self {
         let source = Source::open(&recipe.data, recipe.seed).expect("embedded");
@@ -107,17 +103,6 @@ impl Job {
         let (model, position) = self.trainer(ranks, None)?.run(&mut (), &Silent)?;
         Ok((model.weights(), position))
     }
-}
-
-/// Largest difference over all tensors, each relative to the largest value of its tensor.
-fn difference(a: &Weights, b: &Weights) -> f32 {
-    assert!(a.tensors.keys().eq(b.tensors.keys()));
-    let each = a.tensors.iter().map(|(name, x)| {
-        let largest = x.data.iter().fold(0.0f32, |m, v| m.max(v.abs())).max(f32::MIN_POSITIVE);
-        let apart = x.data.iter().zip(&b.tensors[name].data).fold(0.0f32, |m, (x, y)| m.max((x - y).abs()));
-        apart / largest
-    });
-    each.fold(0.0, f32::max)
 }
 
 #[test]
@@ -221,26 +206,13 @@ fn gradients_and_statistics_of_unequal_parts_are_those_of_the_whole_by_every_ker
     }
 }
 
-/// Asks to stop after a number of iterations.
-struct StopAfter(usize, AtomicUsize);
-
-impl Progress for StopAfter {
-    fn advance(&self, n: u64, _: &str) {
-        self.1.fetch_add(n as usize, Ordering::Relaxed);
-    }
-
-    fn cancelled(&self) -> bool {
-        self.1.load(Ordering::Relaxed) >= self.0
-    }
-}
-
 #[test]
 fn one_worker_asked_to_stop_stops_all_and_what_they_go_on_with_ends_as_if_never_stopped() {
     let job = Job::new(recipe("name = \"demo\"\nnorm = true", "mtt", 5));
     let whole = threads::run(2, 1, |ranks| job.train(ranks)).expect("trains");
     let stopped = threads::run(2, 1, |ranks| {
         let mut last = Last::default();
-        let stop = StopAfter(if ranks.is_first() { usize::MAX } else { 3 }, AtomicUsize::new(0));
+        let stop = StopAfter::new(if ranks.is_first() { usize::MAX } else { 3 });
         let end = job.trainer(ranks, None)?.run(&mut last, &stop);
         assert!(matches!(end, Err(Error::Stopped { iteration: 3, .. })), "{end:?}");
         Ok(last.0)

@@ -1,11 +1,15 @@
 //! Every layer against its definition: the plain maps of the testing crate, finite differences, and
 //! a run with kernels beside one without, at mixed configurations.
 
+#[path = "common/tensors.rs"]
+mod tensors;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
+use tensors::{pass, values};
 use tickless_kernels::KernelChoice;
 use tickless_net::spec::{LayerSpec, network_from_specs};
 use tickless_net::{
@@ -14,22 +18,9 @@ use tickless_net::{
 };
 use tickless_testing::clocked;
 use tickless_testing::generate::Rng;
+use tickless_testing::generate::exact::{dyadic, dyadic_weights};
 use tickless_testing::layers::Map;
 use tickless_train::model::{Model, NormMode, Pass, Sequence};
-
-/// Multiples of 1/8 from −1 to 1: sums of their products are exact in f32 in any order.
-fn dyadic(r: &mut Rng, n: usize) -> Vec<f32> {
-    (0..n).map(|_| (r.below(17) as f32 - 8.0) / 8.0).collect()
-}
-
-fn dyadic_weights(r: &mut Rng, net: &Network) -> Weights {
-    let mut all = Weights::default();
-    for (_, name, spec) in net.tensors() {
-        let n = spec.shape.iter().product();
-        all.insert(name, Array::new(spec.shape, dyadic(r, n)));
-    }
-    all
-}
 
 fn axis(r: &mut Rng, len: usize) -> Axis {
     let any = Axis {
@@ -70,15 +61,7 @@ fn run(net: &Network, weights: &Weights, x: &[f32], kernel: KernelChoice) -> Vec
     let s = net.input().shape;
     let x = Sequence::from_values(x.to_vec(), [1, 1, s.channels, s.height, s.width], &Device::flex());
     let mut rng = ChaCha8Rng::seed_from_u64(0);
-    values(model.forward(&model.constants(), x, &pass(&[1]), &mut rng, None).unwrap().logits)
-}
-
-fn pass(configuration: &[usize]) -> Pass<'_> {
-    Pass { configuration, norm: NormMode::Running, leak: LeakRule::Step, t_max: 5, step_us: None }
-}
-
-fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {
-    t.into_data().try_into_vec().expect("f32")
+    values(model.forward(&model.constants(), x, &pass(&[1], 5), &mut rng, None).unwrap().logits)
 }
 
 fn one(layer: Layer, shape: Shape) -> Network {
@@ -155,7 +138,7 @@ proptest! {
         let data = TensorData::new(x.clone(), [1, shape.channels, shape.height, shape.width]);
         let input = Tensor::<4>::from_data(data, &device).require_grad();
         let (leaves, mut rng) = (model.leaves(), ChaCha8Rng::seed_from_u64(0));
-        let out = model.forward(&leaves, Sequence::new(input.clone(), 1), &pass(&[1]), &mut rng, None).unwrap();
+        let out = model.forward(&leaves, Sequence::new(input.clone(), 1), &pass(&[1], 5), &mut rng, None).unwrap();
         let weighting = Tensor::<3>::from_data(TensorData::new(g.clone(), [1, 1, g.len()]), &device);
         let gradients = (out.logits * weighting).sum().backward();
         let step = 1.0 / 4096.0;
@@ -255,7 +238,7 @@ fn trained(net: &Network, kernel: KernelChoice, configuration: &[usize], norm: N
     let shape = [frames, batch, s.channels, s.height, s.width];
     let x = Sequence::from_values(x, shape, &Device::flex().autodiff());
     let (leaves, mut rng) = (model.leaves(), ChaCha8Rng::seed_from_u64(seed));
-    let pass = Pass { norm, ..pass(configuration) };
+    let pass = Pass { norm, ..pass(configuration, 5) };
     let logits = model.forward(&leaves, x, &pass, &mut rng, None).unwrap().logits;
     let gradients = (logits.clone() * logits.clone()).sum().backward();
     let all = leaves.iter().map(|l| values(l.grad(&gradients).unwrap())).collect();
@@ -312,7 +295,7 @@ fn a_network_of_every_layer_runs_as_the_simulator_step_by_step() {
             let x = Sequence::from_values(x, [t, 1, s.channels, s.height, s.width], &Device::flex());
             let mut rng = ChaCha8Rng::seed_from_u64(0);
             let configuration = [t; 4];
-            let pass = Pass { t_max: t, ..pass(&configuration) };
+            let pass = pass(&configuration, t);
             let ours = values(model.forward(&model.constants(), x, &pass, &mut rng, None).unwrap().logits);
             let expected: Vec<f32> = expected.steps.iter().flatten().map(|v| *v as f32).collect();
             close(&format!("T = {t}, {kernel:?}"), &ours, &expected);
@@ -338,7 +321,7 @@ fn a_channel_with_a_threshold_of_its_own_is_a_neuron_with_that_threshold() {
         let model = Model::new(Arc::new(net.clone()), &Weights::default(), &Device::flex()).unwrap();
         let x = Sequence::from_values(x.clone(), [5, 1, 2, 3, 3], &Device::flex());
         let mut rng = ChaCha8Rng::seed_from_u64(0);
-        values(model.forward(&[], x, &pass(&[5]), &mut rng, None).unwrap().logits)
+        values(model.forward(&[], x, &pass(&[5], 5), &mut rng, None).unwrap().logits)
     };
     let own = spikes(&of(Some(vec![0.5, 2.0]), neuron(1.0)));
     let (low, high) = (spikes(&of(None, neuron(0.5))), spikes(&of(None, neuron(2.0))));
@@ -368,7 +351,7 @@ fn dropped(rate: f32, last: bool, seed: u64, trains: bool) -> Vec<f32> {
     };
     let x = Sequence::from_values(vec![1.0; 4 * 50 * 32], [4, 50, 2, 4, 4], &device);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    values(model.forward(&leaves, x, &pass(&[4]), &mut rng, None).unwrap().logits)
+    values(model.forward(&leaves, x, &pass(&[4], 5), &mut rng, None).unwrap().logits)
 }
 
 /// Without parameters no pass is differentiated, so the layer has no effect.
@@ -376,7 +359,7 @@ fn dropped_without_weights(net: &Arc<Network>, seed: u64) -> Vec<f32> {
     let model = Model::new(net.clone(), &Weights::default(), &Device::flex()).unwrap();
     let x = Sequence::from_values(vec![1.0; 4 * 50 * 32], [4, 50, 2, 4, 4], &Device::flex());
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    values(model.forward(&[], x, &pass(&[4]), &mut rng, None).unwrap().logits)
+    values(model.forward(&[], x, &pass(&[4], 5), &mut rng, None).unwrap().logits)
 }
 
 #[test]

@@ -259,19 +259,20 @@ fn a_machine_without_the_instructions_runs_in_f32_and_says_so() {
     for (precision, name) in [("int8", "AVX-512 VNNI or AVX2"), ("bf16", "AVX-512 BF16")] {
         let low = run_child(&[("TICKLESS_SIMD", "portable"), ("TICKLESS_PRECISION", precision)]);
         assert_eq!(low.0, full.0, "{precision}");
-        let said = format!("precision {precision}: this machine has no {name}, all layers stay f32");
-        assert_eq!(low.1.matches(&said).count(), 1, "{}", low.1);
+        let names = |line: &&str| line.contains(precision) && line.contains(name) && line.contains("f32");
+        assert_eq!(low.1.lines().filter(names).count(), 1, "{}", low.1);
     }
 }
 
 #[test]
 fn an_unknown_precision_is_refused_and_the_report_says_what_each_layer_took() {
     let refused = run_child(&[("TICKLESS_PRECISION", "fp8")]).0;
-    assert_eq!(refused, "RESULT TICKLESS_PRECISION: unknown precision `fp8`; known: f32, bf16, int8");
+    assert!(refused.starts_with("RESULT TICKLESS_PRECISION: ") && refused.contains("`fp8`"), "{refused}");
+    assert!(refused.ends_with("f32, bf16, int8"), "{refused}");
     let all = [("TICKLESS_PRECISION", "int8"), ("TICKLESS_KERNEL", "dense"), ("TICKLESS_KERNEL_REPORT", "1")];
     let report = run_child(&all).1;
     assert!(report.contains("forward: int8"), "{report}");
     let sparse = [("TICKLESS_PRECISION", "int8"), ("TICKLESS_KERNEL", "sparse"), ("TICKLESS_KERNEL_REPORT", "1")];
     let report = run_child(&sparse).1;
-    assert!(report.contains("forward: f32, not int8: kernel `sparse` is forced"), "{report}");
+    assert!(report.contains("forward: f32, ") && report.contains("`sparse`"), "{report}");
 }

@@ -1,39 +1,21 @@
 //! Recurrent connections at time steps: beside the simulator, and gradients beside those written
 //! out by hand.
 
+#[path = "common/tensors.rs"]
+mod tensors;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
+use tensors::{pass, values};
 use tickless_kernels::KernelChoice;
-use tickless_net::{
-    Array, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, Recurrent, RecurrentKind, Shape, Weights,
-};
+use tickless_net::{InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, Recurrent, RecurrentKind, Shape};
 use tickless_testing::clocked;
 use tickless_testing::generate::Rng;
+use tickless_testing::generate::exact::{dyadic, dyadic_weights};
 use tickless_testing::layers::Map;
 use tickless_train::model::{Model, NormMode, Pass, Sequence};
-
-fn dyadic(r: &mut Rng, n: usize) -> Vec<f32> {
-    (0..n).map(|_| (r.below(17) as f32 - 8.0) / 8.0).collect()
-}
-
-fn weights(r: &mut Rng, net: &Network) -> Weights {
-    let mut all = Weights::default();
-    for (_, name, spec) in net.tensors() {
-        let n = spec.shape.iter().product();
-        all.insert(name, Array::new(spec.shape, dyadic(r, n)));
-    }
-    all
-}
-
-fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {
-    t.into_data().try_into_vec().expect("f32")
-}
-
-fn pass(configuration: &[usize], t_max: usize) -> Pass<'_> {
-    Pass { configuration, norm: NormMode::Running, leak: LeakRule::Step, t_max, step_us: None }
-}
 
 fn network(kind: RecurrentKind, thresholds: bool) -> Network {
     let mut b = NetworkBuilder::new("recurrent", Shape::new(2, 3, 4), InputKind::Events);
@@ -60,7 +42,7 @@ fn recurrent_layers_run_as_the_simulator_step_by_step() {
         for t in 1..=5 {
             let net = network(kind, k == 0);
             let mut r = Rng((10 * k + t) as u64);
-            let (weights, s) = (weights(&mut r, &net), net.input().shape);
+            let (weights, s) = (dyadic_weights(&mut r, &net), net.input().shape);
             let values_of = |r: &mut Rng| (0..s.len()).map(|_| r.pick(&[0.0, 0.0, 1.0, 2.0])).collect();
             let frames: Vec<Map> = (0..t).map(|_| Map { shape: s, data: values_of(&mut r) }).collect();
             let expected = clocked::run(&net, &weights, &frames, None);
@@ -81,7 +63,7 @@ fn recurrent_layers_run_as_the_simulator_step_by_step() {
 }
 
 /// T_max = 4 steps of 1000 µs: at 12 steps the first layer's spikes return after 1000 µs = 3 steps, and
-/// the second layer's after 1400 µs = 4 steps.
+/// the second layer's after 1400 µs = 4.2 steps, rounded up to 5.
 #[test]
 fn a_delay_lasts_as_long_at_every_t_if_the_leak_belongs_to_time() {
     let (of, t, t_max, step_us) = (network(RecurrentKind::Dense, true), 12, 4, 1000.0);
@@ -97,7 +79,7 @@ fn a_delay_lasts_as_long_at_every_t_if_the_leak_belongs_to_time() {
         b.build().unwrap()
     };
     let mut r = Rng(22);
-    let (weights, s) = (weights(&mut r, &of), of.input().shape);
+    let (weights, s) = (dyadic_weights(&mut r, &of), of.input().shape);
     let frames: Vec<Map> =
         (0..t).map(|_| Map { shape: s, data: (0..s.len()).map(|_| r.pick(&[0.0, 0.0, 1.0, 2.0])).collect() }).collect();
     let ours = |net: Network, pass: Pass<'_>| {
@@ -140,7 +122,7 @@ fn a_mixed_configuration_trains_alike_with_and_without_recomputation() {
     use tickless_train::loss::LossSetting;
     let net = Arc::new(network(RecurrentKind::Dense, true));
     let mut r = Rng(3);
-    let model = Model::new(net.clone(), &weights(&mut r, &net), &Device::flex()).unwrap();
+    let model = Model::new(net.clone(), &dyadic_weights(&mut r, &net), &Device::flex()).unwrap();
     let s = net.input().shape;
     let x = (0..5 * 4 * s.len()).map(|_| r.pick(&[0.0, 0.0, 1.0, 2.0])).collect();
     let x = Sequence::from_values(x, [5, 4, s.channels, s.height, s.width], &Device::flex());
@@ -179,7 +161,7 @@ fn gradients_at_a_delay_of(k: usize) {
     b.recurrent(id, Recurrent { kind: RecurrentKind::Dense, delay_us: Some(500.0 * k as f64) });
     let net = Arc::new(b.build().unwrap());
     let mut r = Rng(11);
-    let weights = weights(&mut r, &net);
+    let weights = dyadic_weights(&mut r, &net);
     let w: Vec<f64> = weights.get("n.recurrent").unwrap().data.iter().map(|v| f64::from(*v)).collect();
     let x: Vec<f32> = (0..steps * n).map(|_| r.below(16) as f32 / 8.0).collect();
     let g = dyadic(&mut r, steps * n);

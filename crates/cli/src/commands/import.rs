@@ -209,7 +209,7 @@ impl Import {
         if let Some(evidence) = evidence {
             let what =
                 format!("read as {} writes it, because {evidence}; `--dialect` says otherwise", dialect.as_str());
-            imported.differences.insert(0, nir::Difference { reader: None, places: Vec::new(), what });
+            imported.differences.insert(0, nir::Difference { reader: None, places: Vec::new(), what: what.into() });
         }
         let (file, has) = (self.file.display(), imported.network.input().shape);
         if has != shape {
@@ -250,7 +250,7 @@ impl Import {
                 "a step lasts {ours:.1} µs here and {theirs:.1} µs in the run that was exported, so a leak per step is \
                  another time constant without a clock; use its data and T_max to have the same"
             );
-            imported.differences.push(nir::Difference { reader: None, places: Vec::new(), what });
+            imported.differences.push(nir::Difference { reader: None, places: Vec::new(), what: what.into() });
         }
         let notes = imported.differences.iter().map(ToString::to_string).collect();
         let model = Model::new(Arc::new(imported.network.clone()), &imported.weights, &on)?;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::{files, key::Key};
+use crate::problem::{ArchiveProblem, Problem};
 use crate::{Error, Result, source};
 
 /// Members larger than this are refused.
@@ -54,14 +55,14 @@ impl Archive {
             if inside.is_empty() { path.display().to_string() } else { format!("{}: {inside}", path.display()) };
         let size = cursor.len;
         let zip = ZipArchive::new(cursor).map_err(|e| {
-            let problem = format!("not a readable zip archive ({e})");
+            let problem = Problem::Unreadable { what: "zip archive", reason: e.to_string() };
             Error::unexpected(label, problem, "download the file again")
         })?;
         let archive = Archive { path, inside, size, zip };
         match (0..archive.len()).find(|&i| leads_out(&archive.name(i))) {
             Some(i) => {
                 let remedy = "do not use this archive, it was made to do harm";
-                Err(Error::unexpected(archive.label(i), "the name leads out of the archive", remedy))
+                Err(Error::unexpected(archive.label(i), ArchiveProblem::LeadsOut, remedy))
             }
             None => Ok(archive),
         }
@@ -78,7 +79,7 @@ impl Archive {
         let cursor = zip.clone().into_inner();
         let member = zip.by_index(index).map_err(|e| Error::unexpected(&label, e.to_string(), AGAIN))?;
         let (Some(start), CompressionMethod::Stored) = (member.data_start(), member.compression()) else {
-            let problem = "an archive that is compressed inside another archive";
+            let problem = ArchiveProblem::Compressed;
             return Err(Error::unexpected(label, problem, "unpack the outer archive and give the folder"));
         };
         let (start, len) = (cursor.start.saturating_add(start), member.size());
@@ -133,28 +134,31 @@ impl Archive {
 
     /// Decompresses one member and verifies its checksum.
     pub fn read(&self, index: usize) -> Result<Vec<u8>> {
-        let broken = |problem: String| Error::unexpected(self.label(index), problem, AGAIN);
+        let broken = |problem: Problem| Error::unexpected(self.label(index), problem, AGAIN);
         // The index is behind an `Arc`, so this clones a cursor and not 60,000 names.
         let mut zip = self.zip.clone();
         let how = zip.by_index_data(index).map(|m| (m.compression(), m.encrypted()));
         match how {
             Ok((CompressionMethod::Stored | CompressionMethod::Deflated, false)) | Err(_) => {}
             Ok((method, encrypted)) => {
-                let how = if encrypted { "encrypted".into() } else { format!("packed with {method}") };
+                let how = match encrypted {
+                    true => ArchiveProblem::Encrypted,
+                    false => ArchiveProblem::Method { method: method.to_string() },
+                };
                 let remedy = "unpack the archive and give the folder, or pack it again with deflate and no password";
                 return Err(Error::unexpected(self.label(index), how, remedy));
             }
         }
-        let member = zip.by_index(index).map_err(|e| broken(e.to_string()))?;
+        let member = zip.by_index(index).map_err(|e| broken(e.to_string().into()))?;
         let (size, packed) = (member.size(), member.compressed_size());
         let limit = HARMLESS.max(packed.saturating_mul(DENSEST)).min(LARGEST_MEMBER);
         // The header may state a wrong size, so the number of bytes read is limited too.
-        let bytes =
-            if size > limit { None } else { source::at_most(member, limit).map_err(|e| broken(e.to_string()))? };
-        bytes.ok_or_else(|| {
-            let (limit, packed) = (limit >> 20, packed >> 10);
-            broken(format!("more than {limit} MB out of {packed} KB, no recording is that long"))
-        })
+        let bytes = if size > limit {
+            None
+        } else {
+            source::at_most(member, limit).map_err(|e| broken(e.to_string().into()))?
+        };
+        bytes.ok_or_else(|| broken(ArchiveProblem::Bomb { limit_mb: limit >> 20, packed_kb: packed >> 10 }.into()))
     }
 }
 

@@ -16,6 +16,7 @@ use super::collection::{self, Collection, Published, nothing};
 use super::split::Rule;
 use super::{DatasetInfo, Setting};
 use crate::formats::{EventStream, aedat2};
+use crate::problem::DatasetProblem;
 use crate::{Error, Sensor};
 
 pub(super) const INFO: DatasetInfo = DatasetInfo {
@@ -36,7 +37,8 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
         let open = Collection::open(set, request)?;
         if open.names() != CLASSES {
             let file = request.path(&INFO)?.display().to_string();
-            let problem = format!("the class folders are {}, not {}", open.names().join(", "), CLASSES.join(", "));
+            let found = open.names().to_vec();
+            let problem = DatasetProblem::Classes { found, expected: CLASSES.map(String::from).into() };
             return Err(Error::unexpected(file, problem, "get the missing classes, or use the data set `folder`"));
         }
         Ok(Box::new(open))

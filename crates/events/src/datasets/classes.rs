@@ -15,6 +15,7 @@ use std::path::Path;
 use super::location::RecordingLocation;
 use super::natural;
 use super::tree::{self, Leaf};
+use crate::problem::DatasetProblem;
 use crate::{Error, Result};
 
 /// The classes and samples of a data set.
@@ -60,7 +61,8 @@ pub fn find(root: &Path, wanted: Wanted) -> Result<Found> {
     let (train, test) = match (part("train"), part("test")) {
         (Some(train), Some(test)) => {
             if let Some(other) = folders.iter().find(|f| **f != train && **f != test) {
-                let problem = format!("beside the parts `{train}` and `{test}` lies `{other}`");
+                let other = other.clone();
+                let problem = DatasetProblem::ThirdPart { train, test, other };
                 let remedy = "move it away; a validation part is cut from the training part";
                 return Err(Error::unexpected(root.display().to_string(), problem, remedy));
             }
@@ -133,11 +135,11 @@ impl Level {
         for leaf in self.leaves {
             let Some((folder, name)) = leaf.path[self.start..].split_once('/') else { continue };
             let Ok(class) = names.binary_search_by(|n| natural::compare(n, folder)) else {
-                let problem = format!("the test part has a class `{folder}` that the training part has not");
+                let problem = DatasetProblem::TestClass { class: folder.into() };
                 return Err(Error::unexpected(root.display().to_string(), problem, "give both parts the same classes"));
             };
             if !(wanted.sample)(name) {
-                let problem = "a file of no known format in the folder of a class";
+                let problem = DatasetProblem::OtherFile;
                 return Err(Error::unexpected(leaf.place.label(), problem, "move it away or convert it"));
             }
             entries.push(Entry { class, name: name.into(), place: leaf.place });

@@ -175,6 +175,6 @@ mod tests {
     #[test]
     fn it_says_that_the_camera_is_simulated() {
         let text = open(0).describe().to_string();
-        assert!(text.contains("real images") && text.contains("simulated"), "{text}");
+        assert!(text.contains("real") && text.contains("simulated"), "{text}");
     }
 }

@@ -23,6 +23,7 @@ use super::location::RecordingLocation;
 use super::tree::Leaf;
 use super::{Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, tree};
 use crate::formats::{self, EventStream, ReadOptions};
+use crate::problem::DatasetProblem;
 use crate::{Columns, Error, Event, Result, Sensor};
 
 pub(super) const INFO: DatasetInfo = DatasetInfo {
@@ -114,7 +115,7 @@ impl Trial {
             }
         };
         if cut.events.is_empty() {
-            let problem = format!("no event from {start} to {end} µs, where the labels have a gesture");
+            let problem = DatasetProblem::NoEvents { start_us: start, end_us: end };
             return Err(Error::unexpected(self.place.label(), problem, "get the file and its labels again"));
         }
         Ok(EventStream { format, sensor, events: cut.events })

@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use image::{ImageReader, Limits, RgbImage};
 
 use super::{DataRequest, Dataset, DatasetInfo, Description, Key, Sample, SampleKind, Setting, Split, check_index};
+use crate::problem::Problem;
 use crate::rng::Rng;
 use crate::{Error, Result, Sensor};
 use listing::Listing;
@@ -89,8 +90,8 @@ fn decode(path: &Path) -> Result<RgbImage> {
     limits.max_image_height = Some(LARGEST_SIDE);
     reader.limits(limits);
     let image = reader.decode().map_err(|e| {
-        let (file, problem) = (path.display().to_string(), format!("not a readable JPEG or PNG image ({e})"));
-        Error::unexpected(file, problem, "get the file again")
+        let problem = Problem::Unreadable { what: "JPEG or PNG image", reason: e.to_string() };
+        Error::unexpected(path.display().to_string(), problem, "get the file again")
     })?;
     Ok(image.into_rgb8())
 }

@@ -9,6 +9,7 @@ use super::{
     DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, digit_names, files,
 };
 use crate::formats::idx::{self, IdxImages};
+use crate::problem::{DatasetProblem, Problem};
 use crate::{Error, Image, Result, source};
 
 pub(super) const NEEDS: &str = "train-images-idx3-ubyte, train-labels-idx1-ubyte, \
@@ -59,7 +60,7 @@ impl IdxDataset {
         let test = Part::read(path, "t10k", class_names.len())?;
         let (a, b) = (&train.images, &test.images);
         if (a.height, a.width) != (b.height, b.width) {
-            let problem = "train and test images differ in size";
+            let problem = DatasetProblem::ImageSizes;
             return Err(Error::unexpected(path.display().to_string(), problem, "get the files again"));
         }
         Ok(IdxDataset { name: info.name, path: path.to_path_buf(), class_names, train, test })
@@ -97,11 +98,12 @@ impl Part {
         let pixels = idx::images(source::read(&images)?, &images.display().to_string())?;
         let values = idx::labels(source::read(&labels)?, &labels_name)?;
         if values.len() != pixels.count {
-            let problem = format!("{} labels for {} images", values.len(), pixels.count);
+            let problem = DatasetProblem::Labels { labels: values.len(), images: pixels.count };
             return Err(Error::malformed(&labels_name, 4, problem, "get both files again"));
         }
         if let Some(i) = values.iter().position(|&l| usize::from(l) >= classes) {
-            let problem = format!("label {}, expected less than {classes}", values[i]);
+            let (found, expected) = (values[i].to_string(), format!("less than {classes}"));
+            let problem = Problem::Expected { what: "label {}", found, expected };
             return Err(Error::malformed(&labels_name, 8 + i as u64, problem, "get the file again"));
         }
         Ok(Part { images: pixels, labels: values, files: [images, labels] })

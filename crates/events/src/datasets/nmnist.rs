@@ -14,6 +14,7 @@ use super::collection::with_duration;
 use super::location::RecordingLocation;
 use super::{Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, digit_names, files, key::Key};
 use crate::formats::nmnist_bin;
+use crate::problem::{DatasetProblem, Problem};
 use crate::{Error, Recording, Result, Sensor};
 
 pub(super) const INFO: DatasetInfo = DatasetInfo {
@@ -153,17 +154,17 @@ impl Part {
 }
 
 /// Parses id and digit from a name like `Train/5/00001.bin`.
-fn parse(name: &str, part: &str) -> Result<(u64, u8), String> {
+fn parse(name: &str, part: &str) -> Result<(u64, u8), Problem> {
     let parts: Vec<_> = name.split('/').collect();
     let [found, class, file] = parts[..] else {
-        return Err("not a recording in a class folder".into());
+        return Err(DatasetProblem::NotInClass.into());
     };
     if found != part {
-        return Err(format!("lies in `{found}`, expected `{part}`"));
+        return Err(Problem::Expected { what: "lies in `{}`", found: found.into(), expected: format!("`{part}`") });
     }
-    let digit = digit(class).ok_or_else(|| format!("`{class}` is no digit 0 to 9"))?;
+    let digit = digit(class).ok_or_else(|| DatasetProblem::NoDigit { class: class.into() })?;
     let id = file.strip_suffix(".bin").and_then(|id| id.parse().ok());
-    id.map(|id| (id, digit)).ok_or_else(|| format!("`{file}` is no recording <id>.bin"))
+    id.map(|id| (id, digit)).ok_or_else(|| DatasetProblem::NoRecording { file: file.into() }.into())
 }
 
 /// Decodes a recording. If an event lies outside the sensor, the error contains its byte offset.
@@ -173,7 +174,7 @@ fn decode(bytes: &[u8], file: &str) -> Result<Recording> {
         Ok((recording, _)) => with_duration(recording, || file.into()),
         Err(Error::OutsideSensor { index, x, y, sensor }) => {
             let at = nmnist_bin::offset_of(bytes, index);
-            let problem = format!("event at ({x}, {y}) outside the {sensor} sensor");
+            let problem = Problem::Outside { sensor, x, y };
             Err(Error::malformed(file, at, problem, "get the file again"))
         }
         Err(other) => Err(other),

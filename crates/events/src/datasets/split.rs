@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(names(&train), ["0/0", "0/1", "1/0", "1/1"]);
         assert_eq!(names(&test), ["0/2", "1/2", "1/3"]);
         let error = Rule::First(3).cut(entries(&[3, 4]), &classes, 7).err().unwrap().to_string();
-        assert!(error.starts_with("class `a` has 3 recordings, of which 3 would be for training"), "{error}");
+        assert!(error.contains("`a` has 3 ") && error.contains(" 3 would "), "{error}");
         assert!(Rule::Share(0.5).cut(entries(&[1]), &classes[..1], 0).is_err());
     }
 }

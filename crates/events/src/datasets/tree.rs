@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::archive::Archive;
 use super::files;
 use super::location::RecordingLocation;
+use crate::problem::{ArchiveProblem, DatasetProblem, Problem};
 use crate::{Error, Result};
 
 /// The deepest nesting of folders.
@@ -44,18 +45,19 @@ pub fn list(root: &Path) -> Result<Vec<Leaf>> {
 }
 
 fn folder(path: &Path, root: &Path, below: &str, depth: usize, leaves: &mut Vec<Leaf>) -> Result<()> {
-    let refuse = |problem, remedy| Err(Error::unexpected(path.display().to_string(), problem, remedy));
+    let refuse =
+        |problem: Problem, remedy: &'static str| Err(Error::unexpected(path.display().to_string(), problem, remedy));
     if depth > DEEPEST {
-        return refuse("folders too deep in each other", "give a folder nearer to the recordings");
+        return refuse("folders too deep in each other".into(), "give a folder nearer to the recordings");
     }
     // Cyclic links are refused where they occur, because walking several of them takes exponential
     // time before the depth limit is reached.
     if depth > 0 && path.is_symlink() && leads_back(path) {
-        return refuse("a link that leads back to a folder above", "remove it");
+        return refuse(DatasetProblem::LinkBack.into(), "remove it");
     }
     let entries = files::entries(path)?;
     if entries.is_empty() {
-        return refuse("an empty folder", "remove it, or put its recordings there");
+        return refuse(DatasetProblem::Empty.into(), "remove it, or put its recordings there");
     }
     let archive = |p: &&std::path::PathBuf| p.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip")) && p.is_file();
     let unpacked = |p: &Path| p.with_extension("").is_dir();
@@ -65,7 +67,7 @@ fn folder(path: &Path, root: &Path, below: &str, depth: usize, leaves: &mut Vec<
         && let Some(left) = entries.iter().find(|p| archive(p) && !unpacked(p))
     {
         let remedy = "move the archive away if it is unpacked, or unpack it";
-        return Err(Error::unexpected(left.display().to_string(), "an archive beside folders", remedy));
+        return Err(Error::unexpected(left.display().to_string(), DatasetProblem::ArchiveBeside, remedy));
     }
     for entry in entries {
         if archive(&&entry) && unpacked(&entry) {
@@ -82,7 +84,7 @@ fn folder(path: &Path, root: &Path, below: &str, depth: usize, leaves: &mut Vec<
             && let Ok(target) = entry.canonicalize()
             && target.starts_with(root)
         {
-            let problem = format!("a symbolic link to {}, which would count twice", target.display());
+            let problem = DatasetProblem::LinkInside { target: target.display().to_string() };
             return Err(Error::unexpected(entry.display().to_string(), problem, "remove the link"));
         }
         if entry.is_dir() {
@@ -115,7 +117,7 @@ fn members(archive: Archive, below: &str, depth: usize, leaves: &mut Vec<Leaf>) 
             return Err(Error::unexpected(archive.label(index), problem, "pack the archive again"));
         }
         if archive.is_link(index) {
-            let problem = "a symbolic link, which holds the name of another file";
+            let problem = ArchiveProblem::Link;
             return Err(Error::unexpected(
                 archive.label(index),
                 problem,
@@ -133,8 +135,8 @@ fn members(archive: Archive, below: &str, depth: usize, leaves: &mut Vec<Leaf>) 
         // memory.
         inside = inside.saturating_add(inner.size());
         let problem = match () {
-            _ if depth >= DEEPEST_ARCHIVE => "an archive in an archive in an archive",
-            _ if inside > archive.size() => "archives that share their bytes",
+            _ if depth >= DEEPEST_ARCHIVE => ArchiveProblem::Nested,
+            _ if inside > archive.size() => ArchiveProblem::SharedBytes,
             _ => {
                 members(inner, &format!("{stem}/"), depth + 1, leaves)?;
                 continue;

@@ -19,6 +19,7 @@ use md5::{Digest, Md5};
 use ureq::http::{HeaderMap, StatusCode};
 
 use super::sources;
+use crate::problem::FetchProblem;
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -55,12 +56,12 @@ const TICK: Duration = Duration::from_millis(50);
 /// The reason why an attempt failed.
 enum Fault {
     /// A temporary fault, and the pause that the server asked for.
-    Passing(String, Option<Duration>),
+    Passing(FetchProblem, Option<Duration>),
     /// The received bytes cannot be the beginning of the file, so it must be fetched from the
     /// start.
-    Afresh(String),
+    Afresh(FetchProblem),
     /// Only the user can solve the problem.
-    ByHand(String),
+    ByHand(FetchProblem),
     /// An error that ends the download.
     Fatal(Error),
 }
@@ -78,7 +79,7 @@ pub(super) fn download(
     let io = |source| Error::Io { path: part.clone(), source };
     let handle = tickless_files::open_no_follow(&part).map_err(io)?;
     if handle.try_lock().is_err() {
-        let problem = format!("{} is in use", part.display());
+        let problem = FetchProblem::InUse { part };
         return Err(Error::Fetch { url: shown(url), problem, remedy: "another program is fetching it; wait".into() });
     }
     let tag = with_end(path, ".part.tag");
@@ -163,7 +164,7 @@ impl Download<'_> {
                 Fault::Afresh(problem) => {
                     afresh += 1;
                     if afresh >= WHOLE_TRIES {
-                        return Err(self.by_hand(format!("{problem}, {afresh} times")));
+                        return Err(self.by_hand(problem.repeated(afresh, false)));
                     }
                     self.progress.line(&format!("{}: {problem}; fetching it afresh", self.file.name));
                     self.empty()?;
@@ -178,7 +179,7 @@ impl Download<'_> {
                     }
                     without = if now > before { 0 } else { without + 1 };
                     if without >= self.patience.tries {
-                        return Err(self.by_hand(format!("{problem}, {without} times in a row")));
+                        return Err(self.by_hand(problem.repeated(without, true)));
                     }
                     self.progress.line(&format!("{}: {problem}; trying again", self.file.name));
                     let pause = self.patience.pause * (1 << without.min(6));
@@ -186,7 +187,7 @@ impl Download<'_> {
                 }
             }
         }
-        Err(self.by_hand(format!("{MOST_TRIES} connections broke")))
+        Err(self.by_hand(FetchProblem::AlwaysBroke { connections: MOST_TRIES }))
     }
 
     /// Requests what follows the first `before` bytes, and appends it to the file.
@@ -203,7 +204,7 @@ impl Download<'_> {
         let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim);
         if status.is_success() && text("content-type").is_some_and(|t| t.to_ascii_lowercase().starts_with("text/html"))
         {
-            return Err(Fault::ByHand("the answer is a web page and not the file".into()));
+            return Err(Fault::ByHand(FetchProblem::WebPage));
         }
         let mut at = 0;
         match status {
@@ -213,7 +214,7 @@ impl Download<'_> {
                 if let (Some(claimed), Some(bytes)) = (claimed, self.file.bytes)
                     && claimed > bytes
                 {
-                    return Err(Fault::Afresh(format!("the server has {claimed} bytes in place of {bytes}")));
+                    return Err(Fault::Afresh(FetchProblem::ServerSize { found: claimed, expected: bytes }));
                 }
                 self.empty().map_err(Fault::Fatal)?;
             }
@@ -222,17 +223,18 @@ impl Download<'_> {
                 let (start, total) = text("content-range").and_then(content_range).unwrap_or((u64::MAX, None));
                 let differs = total.zip(self.file.bytes).is_some_and(|(total, bytes)| total != bytes);
                 if start != before || differs {
-                    return Err(Fault::Afresh("the server continues at another place".into()));
+                    return Err(Fault::Afresh(FetchProblem::OtherPart));
                 }
             }
             StatusCode::RANGE_NOT_SATISFIABLE if before > 0 => return Ok(()),
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-                return Err(Fault::Passing(format!("the server answers {status}"), retry_after(headers)));
+            _ => {
+                let passes = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+                let problem = FetchProblem::Status { status: status.to_string() };
+                return Err(match passes || status.is_server_error() {
+                    true => Fault::Passing(problem, retry_after(headers)),
+                    false => Fault::ByHand(problem),
+                });
             }
-            _ if status.is_server_error() => {
-                return Err(Fault::Passing(format!("the server answers {status}"), retry_after(headers)));
-            }
-            _ => return Err(Fault::ByHand(format!("the server answers {status}"))),
         }
         let body = response.body_mut().with_config().limit(u64::MAX).reader();
         self.append(body, at)
@@ -241,7 +243,7 @@ impl Download<'_> {
     fn append(&mut self, mut body: impl Read, mut at: u64) -> Result<(), Fault> {
         let io = |path: &Path, source| Fault::Fatal(Error::Io { path: path.into(), source });
         self.handle.seek(SeekFrom::Start(at)).map_err(|e| io(self.part, e))?;
-        let most = self.file.bytes.unwrap_or(LARGEST);
+        let limit = self.file.bytes.unwrap_or(LARGEST);
         let mut buffer = vec![0; 1 << 16];
         loop {
             let n = match body.read(&mut buffer) {
@@ -251,8 +253,8 @@ impl Download<'_> {
                 Err(e) => return Err(fault(ureq::Error::from(e))),
             };
             at += n as u64;
-            if at > most {
-                return Err(Fault::Afresh(format!("more than the {most} bytes of the published file come")));
+            if at > limit {
+                return Err(Fault::Afresh(FetchProblem::TooLong { limit }));
             }
             self.handle.write_all(&buffer[..n]).map_err(|e| io(self.part, e))?;
             self.progress.advance(n as u64, "");
@@ -265,11 +267,11 @@ impl Download<'_> {
     fn damage(&mut self) -> Result<Option<Fault>> {
         let len = self.len()?;
         match self.file.bytes {
-            Some(bytes) if len < bytes => {
-                return Ok(Some(Fault::Passing(format!("the server ended after {len} of {bytes} bytes"), None)));
+            Some(expected) if len < expected => {
+                return Ok(Some(Fault::Passing(FetchProblem::Ended { found: len, expected }, None)));
             }
-            Some(bytes) if len > bytes => {
-                return Ok(Some(Fault::Afresh(format!("{len} bytes in place of {bytes}"))));
+            Some(expected) if len > expected => {
+                return Ok(Some(Fault::Afresh(FetchProblem::Size { found: len, expected })));
             }
             _ => {}
         }
@@ -280,8 +282,8 @@ impl Download<'_> {
             true => self.cancelled(),
             false => Error::Io { path: self.part.into(), source: e },
         })?;
-        Ok((md5 != self.file.md5)
-            .then(|| Fault::Afresh(format!("{len} bytes of md5 {md5} in place of {}", self.file.md5))))
+        let expected = self.file.md5;
+        Ok((md5 != expected).then_some(Fault::Afresh(FetchProblem::Checksum { bytes: len, found: md5, expected })))
     }
 
     /// Discards all received bytes.
@@ -339,14 +341,14 @@ impl Download<'_> {
         Error::Cancelled { what: format!("fetching {}", self.file.name) }
     }
 
-    fn by_hand(&self, problem: String) -> Error {
+    fn by_hand(&self, problem: FetchProblem) -> Error {
         let path = self.path.display();
         let remedy = format!(
             "try later, name a mirror, or open that address in a browser, save the file as {path} and run this \
              again: it is checked and used from there"
         );
-        // Some error messages quote the URL.
-        Error::Fetch { url: shown(self.url), problem: problem.replace(self.url, &shown(self.url)), remedy }
+        let url = shown(self.url);
+        Error::Fetch { problem: problem.with_url(self.url, &url), url, remedy }
     }
 }
 
@@ -373,15 +375,16 @@ fn is_of_certificate(e: &io::Error) -> bool {
 fn fault(error: ureq::Error) -> Fault {
     use ureq::Error as E;
     match error {
-        E::RequireHttpsOnly(_) => Fault::ByHand("the server leads from https to an address that is not secure".into()),
-        E::Io(e) if is_of_certificate(&e) => Fault::ByHand(format!("no secure connection ({e})")),
-        E::Timeout(_) => Fault::Passing("no answer in time".into(), None),
-        E::BadUri(_) | E::Http(_) | E::InvalidProxyUrl | E::TooManyRedirects | E::RedirectFailed => {
-            Fault::ByHand(error.to_string())
+        E::RequireHttpsOnly(_) => Fault::ByHand(FetchProblem::LeadsToPlain),
+        E::Io(e) if is_of_certificate(&e) => Fault::ByHand(FetchProblem::NotSecure { reason: e.to_string() }),
+        E::Timeout(_) => Fault::Passing(FetchProblem::NoAnswer, None),
+        E::BadUri(_) | E::Http(_) | E::InvalidProxyUrl => {
+            Fault::ByHand(FetchProblem::Request { reason: error.to_string() })
         }
-        E::Tls(_) | E::Rustls(_) | E::Pem(_) => Fault::ByHand(format!("no secure connection ({error})")),
-        E::Io(e) if e.kind() == io::ErrorKind::TimedOut => Fault::Passing("no byte in time".into(), None),
-        _ => Fault::Passing(format!("the connection broke ({error})"), None),
+        E::TooManyRedirects | E::RedirectFailed => Fault::ByHand(FetchProblem::Redirect { reason: error.to_string() }),
+        E::Tls(_) | E::Rustls(_) | E::Pem(_) => Fault::ByHand(FetchProblem::NotSecure { reason: error.to_string() }),
+        E::Io(e) if e.kind() == io::ErrorKind::TimedOut => Fault::Passing(FetchProblem::NoByte, None),
+        _ => Fault::Passing(FetchProblem::Broke { reason: error.to_string() }, None),
     }
 }
 
@@ -450,7 +453,7 @@ mod tests {
             assert_eq!(agent(Patience::default(), url).config().https_only(), secure, "{url}");
         }
         let led_away = fault(ureq::Error::RequireHttpsOnly("http://a".into()));
-        assert!(matches!(led_away, Fault::ByHand(problem) if problem.contains("not secure")));
+        assert!(matches!(led_away, Fault::ByHand(FetchProblem::LeadsToPlain)));
     }
 
     #[test]

@@ -200,7 +200,7 @@ fn fetch_file(file: &File, to: &Path, options: &Options, progress: &dyn Progress
 fn is_right(file: &File, path: &Path, progress: &dyn Progress) -> Result<bool> {
     let io = |source| Error::Io { path: path.into(), source };
     if path.metadata().is_ok_and(|m| !m.is_file()) {
-        return Err(Error::unexpected(path.display().to_string(), "no regular file", "move it away"));
+        return Err(Error::unexpected(path.display().to_string(), crate::Problem::NoRegularFile, "move it away"));
     }
     let mut handle = match Handle::open(path) {
         Ok(handle) => handle,

@@ -8,6 +8,7 @@
 
 use std::io::{self, Read};
 
+use crate::problem::{ArchiveProblem, Problem};
 use tar::{Entry, EntryType, PaxExtensions};
 
 /// The longest name that is accepted; systems limit paths to 4,096 bytes.
@@ -30,7 +31,7 @@ pub enum Kind {
 #[derive(Debug)]
 pub struct Refusal {
     pub entry: String,
-    pub problem: String,
+    pub problem: Problem,
 }
 
 /// The reason why reading the members ended with an error.
@@ -95,23 +96,23 @@ pub fn each<R: Read, E>(
         }
     }
     if described {
-        return Err(refused(name.as_deref().unwrap_or("(the end)"), "is described, and does not follow".into()));
+        return Err(refused(name.as_deref().unwrap_or("(the end)"), ArchiveProblem::NotFollowed));
     }
     Ok(tar.into_inner())
 }
 
-fn refused<E>(entry: &str, problem: String) -> Fault<E> {
-    Fault::Refused(Refusal { entry: entry.into(), problem })
+fn refused<E>(entry: &str, problem: impl Into<Problem>) -> Fault<E> {
+    Fault::Refused(Refusal { entry: entry.into(), problem: problem.into() })
 }
 
-/// The content of an entry; an error if its header states more than `most` bytes.
-fn bounded<E>(entry: &mut Entry<'_, impl Read>, most: u64, what: &str) -> Result<Vec<u8>, Fault<E>> {
+/// The content of an entry; an error if its header states more than `limit` bytes.
+fn bounded<E>(entry: &mut Entry<'_, impl Read>, limit: u64, what: &'static str) -> Result<Vec<u8>, Fault<E>> {
     let size = entry.size();
-    if size > most {
-        return Err(refused("(an entry)", format!("{what} of {size} bytes; at most {most} are read")));
+    if size > limit {
+        return Err(refused("(an entry)", ArchiveProblem::LongEntry { what, size, limit }));
     }
     let mut bytes = Vec::new();
-    entry.take(most).read_to_end(&mut bytes)?;
+    entry.take(limit).read_to_end(&mut bytes)?;
     if (bytes.len() as u64) < size {
         return Err(Fault::Broken(io::ErrorKind::UnexpectedEof.into()));
     }
@@ -121,7 +122,7 @@ fn bounded<E>(entry: &mut Entry<'_, impl Read>, most: u64, what: &str) -> Result
 fn text<E>(name: &[u8]) -> Result<String, Fault<E>> {
     match std::str::from_utf8(name) {
         Ok(name) => Ok(name.into()),
-        Err(_) => Err(refused(&String::from_utf8_lossy(name), "a name that is no text".into())),
+        Err(_) => Err(refused(&String::from_utf8_lossy(name), "a name that is no text")),
     }
 }
 
@@ -133,9 +134,9 @@ fn path_of<E>(properties: &[u8]) -> Result<Option<String>, Fault<E>> {
         let property = property?;
         match property.key_bytes() {
             b"path" => path = Some(text(property.value_bytes())?),
-            b"size" => return Err(refused("(an entry)", "a size outside its header (above 8 GiB)".into())),
+            b"size" => return Err(refused("(an entry)", ArchiveProblem::SizeElsewhere)),
             key if key.starts_with(b"GNU.sparse") => {
-                return Err(refused("(an entry)", "a file with holes".into()));
+                return Err(refused("(an entry)", ArchiveProblem::Holes));
             }
             _ => {}
         }

@@ -7,6 +7,7 @@
 //! by what is actually written, whatever the headers state. If an archive is refused, all its files
 //! are deleted.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use flate2::read::MultiGzDecoder;
 use zip::ZipArchive;
 
 use super::tar::{self, Fault, Kind, Refusal};
+use crate::problem::{ArchiveProblem, Problem};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -109,7 +111,7 @@ impl Unpacker<'_> {
             }
             // Bits 12 to 15 of a Unix mode are the type of the file; 8 is a plain file.
             if !matches!(entry.unix_mode().map_or(8, |mode| mode >> 12), 0 | 8) {
-                return Err(self.refuse(&name, "a link or a device"));
+                return Err(self.refuse(&name, ArchiveProblem::LinkOrDevice));
             }
             let path = self.file(&name, &mut entry)?;
             drop(entry);
@@ -144,34 +146,43 @@ impl Unpacker<'_> {
         let headers = self.limits.entries.saturating_mul(4 * 512);
         let inner = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file));
         let left = self.bytes_left.saturating_add(headers);
-        let rest = tar::each(Watched { inner, left, progress: self.progress }, |name, kind, content| {
+        let overfull = Cell::new(false);
+        let watched = Watched { inner, left, overfull: &overfull, progress: self.progress };
+        let rest = tar::each(watched, |name, kind, content| {
             if is_litter(name) {
                 return Ok(());
             }
             match kind {
                 Kind::Folder => self.folder(name),
                 Kind::File => self.file(name, content).map(drop),
-                Kind::Other => Err(self.refuse(name, "a link or a device")),
+                Kind::Other => Err(self.refuse(name, ArchiveProblem::LinkOrDevice)),
             }
         });
         let rest = rest.map_err(|fault| match fault {
             Fault::Own(error) => error,
             Fault::Refused(Refusal { entry, problem }) => self.refuse(&entry, problem),
-            Fault::Broken(e) => self.broken(&e),
+            Fault::Broken(e) => self.broken(&e, overfull.get()),
         })?;
         // The gzip checksum follows the tar archive's end, so it is verified by reading to the end.
-        let rest = io::copy(&mut rest.take(Limits::FREE + 1), &mut io::sink()).map_err(|e| self.broken(&e))?;
+        let rest =
+            io::copy(&mut rest.take(Limits::FREE + 1), &mut io::sink()).map_err(|e| self.broken(&e, overfull.get()))?;
         if rest > Limits::FREE {
             return Err(self.refuse("(the end)", "megabytes follow it"));
         }
         Ok(())
     }
 
-    fn broken(&self, e: &io::Error) -> Error {
+    /// The error for an archive that cannot be read on, or that holds more than it may (`overfull`).
+    fn broken(&self, e: &io::Error, overfull: bool) -> Error {
         if self.progress.cancelled() {
             return self.cancelled();
         }
-        Error::unexpected(self.name.as_str(), format!("a broken archive ({e})"), REMEDY)
+        let reason = e.to_string();
+        let problem: Problem = match overfull {
+            true => ArchiveProblem::GrowsUnseen { reason }.into(),
+            false => Problem::Broken { what: "a broken archive", reason },
+        };
+        Error::unexpected(self.name.as_str(), problem, REMEDY)
     }
 
     fn cancelled(&self) -> Error {
@@ -190,7 +201,7 @@ impl Unpacker<'_> {
             fs::create_dir_all(above).map_err(io)?;
         }
         let mut to = File::create_new(&path).map_err(|e| match e.kind() {
-            io::ErrorKind::AlreadyExists => self.refuse(name, "is there twice"),
+            io::ErrorKind::AlreadyExists => self.refuse(name, ArchiveProblem::Twice),
             _ => io(e),
         })?;
         let (mut buffer, mut bytes) = (vec![0; 1 << 16], 0);
@@ -203,10 +214,10 @@ impl Unpacker<'_> {
                 Ok(n) => n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) if self.progress.cancelled() => return Err(self.cancelled()),
-                Err(e) => return Err(self.refuse(name, format!("is broken ({e})"))),
+                Err(e) => return Err(self.refuse(name, Problem::Broken { what: "is broken", reason: e.to_string() })),
             };
             let Some(left) = self.bytes_left.checked_sub(n as u64) else {
-                return Err(self.refuse(name, "with it the files grow beyond what an archive of this size may hold"));
+                return Err(self.refuse(name, ArchiveProblem::Grows));
             };
             self.bytes_left = left;
             to.write_all(&buffer[..n]).map_err(io)?;
@@ -224,13 +235,13 @@ impl Unpacker<'_> {
     fn place(&mut self, name: &str) -> Result<PathBuf> {
         self.entries += 1;
         if self.entries > self.limits.entries {
-            return Err(self.refuse(name, format!("is beyond the limit of {} entries", self.limits.entries)));
+            return Err(self.refuse(name, ArchiveProblem::Entries { limit: self.limits.entries }));
         }
         let below = inside(name).map_err(|problem| self.refuse(name, problem))?;
         Ok(self.to.join(below))
     }
 
-    fn refuse(&self, entry: &str, problem: impl Into<String>) -> Error {
+    fn refuse(&self, entry: &str, problem: impl Into<Problem>) -> Error {
         // Names are escaped, because an archive could otherwise send control characters to a
         // terminal.
         let shown: String = entry.chars().take(200).flat_map(char::escape_debug).collect();
@@ -243,6 +254,8 @@ impl Unpacker<'_> {
 struct Watched<'a, R> {
     inner: R,
     left: u64,
+    /// Is set when the limit is exceeded.
+    overfull: &'a Cell<bool>,
     progress: &'a dyn Progress,
 }
 
@@ -253,7 +266,10 @@ impl<R: Read> Read for Watched<'_, R> {
         }
         let n = self.inner.read(buffer)?;
         let left = self.left.checked_sub(n as u64);
-        self.left = left.ok_or_else(|| io::Error::other("more than an archive of this size may hold"))?;
+        self.left = left.ok_or_else(|| {
+            self.overfull.set(true);
+            io::Error::other("more than an archive of this size may hold")
+        })?;
         Ok(n)
     }
 }
@@ -261,24 +277,24 @@ impl<R: Read> Read for Watched<'_, R> {
 const REMEDY: &str = "get the archive again, from its official source; nothing of it was unpacked";
 
 /// The relative path for a name in an archive; an error if the name is refused.
-fn inside(name: &str) -> Result<PathBuf, &'static str> {
+fn inside(name: &str) -> Result<PathBuf, Problem> {
     let mut path = PathBuf::new();
     if name.starts_with(['/', '\\']) {
-        return Err("an absolute name");
+        return Err(ArchiveProblem::Absolute.into());
     }
     for part in name.split(['/', '\\']) {
         match part {
             "" | "." => continue,
-            ".." => return Err("a name that leads out of its folder"),
-            _ if part.contains(|c: char| c.is_control() || c == ':') => return Err("a name that is not portable"),
-            _ if part.len() > 255 => return Err("a name of more than 255 bytes"),
+            ".." => return Err(ArchiveProblem::LeadsOutOfFolder.into()),
+            _ if part.contains(|c: char| c.is_control() || c == ':') => return Err(ArchiveProblem::NotPortable.into()),
+            _ if part.len() > 255 => return Err("a name of more than 255 bytes".into()),
             _ => path.push(part),
         }
     }
     match path.iter().count() {
-        0 => Err("a name of nothing"),
+        0 => Err("a name of nothing".into()),
         1..=32 => Ok(path),
-        _ => Err("more than 32 folders deep"),
+        _ => Err("more than 32 folders deep".into()),
     }
 }
 

@@ -23,6 +23,10 @@ const RECORD: usize = 6;
 
 #[cfg(test)]
 mod tests {
+    use tickless_testing::assert_problem;
+
+    use crate::problem::{AddressProblem, Truncation};
+
     use crate::formats::{Axes, ReadOptions, by_name, decode};
     use crate::{Event, Sensor};
 
@@ -57,9 +61,10 @@ mod tests {
     #[test]
     fn what_is_cut_or_of_another_camera_is_refused() {
         let whole = file("", &[(1, 1), (3, 2)]);
-        let error = decode(&whole[..whole.len() - 2], "a.aedat").unwrap_err().to_string();
-        assert!(error.starts_with("a.aedat: byte 20: truncated: the last event has 4 of 6 bytes"), "{error}");
+        let error = decode(&whole[..whole.len() - 2], "a.aedat").unwrap_err();
+        let cut = Truncation::Size { part: "the last event".into(), found: 4, expected: 6 };
+        assert_problem!(error, at "a.aedat: byte 20: ", cut);
         let error = decode(&file("# AEChip: eu.seebetter.ini.chips.davis.Davis240C\r\n", &[]), "a.aedat");
-        assert!(error.unwrap_err().to_string().contains("a DAVIS has no addresses of 16 bits"));
+        assert_problem!(error.unwrap_err(), AddressProblem::Davis);
     }
 }

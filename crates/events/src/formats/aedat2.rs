@@ -21,6 +21,7 @@ use super::clock::Clock;
 use super::encoder::EventEncoder;
 use super::records::{RecordDecoder, Records, SliceOrigin};
 use super::{Axes, Encoder, Fit, Format, ReadOptions, Reading, SupportedOption};
+use crate::problem::{AddressProblem, Problem, Truncation};
 use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
 /// The format description; see the module.
@@ -91,7 +92,11 @@ impl<const RECORD: usize> Records for Aedat2<RECORD> {
         match self.stage {
             Stage::First => Err(no_magic::<RECORD>(place)),
             _ if rest.is_empty() => Ok(()),
-            Stage::Header => Err(place.error(0, "truncated: the file ends inside its header", "get the file again")),
+            Stage::Header => Err(place.error(
+                0,
+                Truncation::Described("the file ends inside its header".into()),
+                "get the file again",
+            )),
             Stage::Events => Err(place.truncated("the last event", rest.len(), RECORD)),
         }
     }
@@ -126,14 +131,14 @@ impl<const RECORD: usize> Aedat2<RECORD> {
         } else if let Some(chip) = line.strip_prefix("# AEChip:") {
             let name = chip.trim().rsplit('.').next().unwrap_or_default().to_ascii_uppercase();
             self.chip = if name.contains("DAVIS") && RECORD < 8 {
-                let problem = "a DAVIS has no addresses of 16 bits, which this file has";
-                return Err(place.error(0, problem, "convert it with jAER"));
+                return Err(place.error(0, AddressProblem::Davis, "convert it with jAER"));
             } else if name.contains("DAVIS") {
                 Chip::Davis
             } else if name.contains("DVS128") || name.contains("TMPDIFF128") {
                 Chip::Dvs128
             } else {
-                let problem = format!("addresses of the camera `{}`", chip.trim());
+                let found = chip.trim().to_owned();
+                let problem = Problem::Unknown { what: "addresses of the camera `{}`", found };
                 return Err(place.error(0, problem, "known are those of DVS128 and DAVIS; convert it with jAER"));
             };
             self.sensor = aedat::sensor(&name);
@@ -154,7 +159,7 @@ impl<const RECORD: usize> Aedat2<RECORD> {
         self.block.flush(n, out);
         if all >> 16 != 0 {
             let at = records.iter().position(|r| fields(r).0 >> 16 != 0).unwrap_or(0) * RECORD;
-            let problem = "an address beyond the 16 bits of a DVS128";
+            let problem = AddressProblem::Beyond16Bits;
             return Err(place.error(at, problem, "name the camera in a line `# AEChip:` if it is a DAVIS"));
         }
         Ok(())
@@ -183,7 +188,7 @@ fn fields<const RECORD: usize>(r: &[u8; RECORD]) -> (u32, u64) {
 fn no_magic<const RECORD: usize>(place: SliceOrigin<'_>) -> Error {
     let remedy = "read are AER-DAT 1.0, AEDAT 2.0, 3.1 and 4; convert other files with jAER";
     let magic = String::from_utf8_lossy(Aedat2::<RECORD>::MAGIC);
-    place.error(0, format!("the first line is not `{magic}`"), remedy)
+    place.error(0, Problem::FirstLine { expected: magic.into_owned() }, remedy)
 }
 
 fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
@@ -216,6 +221,8 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
 
 #[cfg(test)]
 mod tests {
+    use tickless_testing::assert_problem;
+
     use super::*;
 
     use crate::formats::decode;
@@ -260,10 +267,12 @@ mod tests {
     #[test]
     fn addresses_of_another_camera_are_refused() {
         let bytes = file("", &[(1, 0), (1 << 16, 0)]);
-        let error = decode(&bytes, "a.aedat").unwrap_err().to_string();
-        assert!(error.starts_with("a.aedat: byte 22: an address beyond the 16 bits"), "{error}");
-        let error = decode(&file("# AEChip: ch.Cochlea\n", &[]), "a.aedat").unwrap_err().to_string();
-        assert!(error.starts_with("a.aedat: byte 14: addresses of the camera `ch.Cochlea`"), "{error}");
-        assert!(decode(b"#!AER-DAT0.9\r\n", "a.aedat").unwrap_err().to_string().contains("not `#!AER-DAT2.0`"));
+        let error = decode(&bytes, "a.aedat").unwrap_err();
+        assert_problem!(error, at "a.aedat: byte 22: ", AddressProblem::Beyond16Bits);
+        let error = decode(&file("# AEChip: ch.Cochlea\n", &[]), "a.aedat").unwrap_err();
+        let camera = Problem::Unknown { what: "addresses of the camera `{}`", found: "ch.Cochlea".into() };
+        assert_problem!(error, at "a.aedat: byte 14: ", camera);
+        let error = decode(b"#!AER-DAT0.9\r\n", "a.aedat").unwrap_err();
+        assert_problem!(error, Problem::FirstLine { expected: "#!AER-DAT2.0".into() });
     }
 }

@@ -19,6 +19,7 @@ use super::block::Block;
 use super::encoder::refuse;
 use super::records::{RecordDecoder, Records, SliceOrigin};
 use super::{Encoder, Fit, Format, Reading, StreamInfo, SupportedOption};
+use crate::problem::{PacketProblem, Problem, Truncation};
 use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
 /// The format description; see the module.
@@ -108,7 +109,7 @@ impl Records for Aedat31 {
     fn finish(&mut self, rest: &[u8], place: SliceOrigin<'_>, _: &mut Columns) -> Result<()> {
         match self.stage {
             Stage::First | Stage::Header => {
-                Err(place.error(0, format!("truncated: the header has no line `{END}`"), REMEDY))
+                Err(place.error(0, Truncation::Described(format!("the header has no line `{END}`").into()), REMEDY))
             }
             Stage::Packets if rest.is_empty() => match self.wanted {
                 Some(wanted) if self.sources.iter().all(|s| s.number != wanted) => Err(self.refusal(place)),
@@ -116,11 +117,9 @@ impl Records for Aedat31 {
             },
             Stage::Packets => Err(place.truncated("the header of a packet", rest.len(), PACKET)),
             Stage::Events { left, .. } => {
-                Err(place.error(0, format!("truncated: {left} events of the last packet are missing"), REMEDY))
+                Err(place.error(0, Truncation::Packet { missing: left.into(), unit: "events" }, REMEDY))
             }
-            Stage::Skip { left } => {
-                Err(place.error(0, format!("truncated: {left} bytes of the last packet are missing"), REMEDY))
-            }
+            Stage::Skip { left } => Err(place.error(0, Truncation::Packet { missing: left, unit: "bytes" }, REMEDY)),
         }
     }
 
@@ -162,7 +161,7 @@ impl Aedat31 {
             Front::Data if !first => {
                 return Err(place.error(0, format!("the header has no line `{END}`"), REMEDY));
             }
-            _ => return Err(place.error(0, "the first line is not `#!AER-DAT3.1`", REMEDY)),
+            _ => return Err(place.error(0, Problem::FirstLine { expected: "#!AER-DAT3.1".into() }, REMEDY)),
         };
         self.stage = Stage::Header;
         let line = String::from_utf8_lossy(&bytes[..n]);
@@ -171,7 +170,8 @@ impl Aedat31 {
             self.stage = Stage::Packets;
         } else if let Some(format) = line.strip_prefix("#Format:") {
             if format.trim() != "RAW" {
-                let problem = format!("packets in the encoding `{}`", format.trim());
+                let found = format.trim().to_owned();
+                let problem = Problem::Unknown { what: "packets in the encoding `{}`", found };
                 return Err(place.error(0, problem, "only RAW is read; convert it with cAER"));
             }
         } else if let Some((number, name)) = line.strip_prefix("#Source").and_then(|source| source.split_once(':')) {
@@ -199,7 +199,7 @@ impl Aedat31 {
         self.block.flush(n, out);
         if all >> 31 != 0 {
             let at = records.iter().position(|r| r[7] >> 7 != 0).unwrap_or(0) * EVENT;
-            return Err(place.error(at, "an event with a negative time", REMEDY));
+            return Err(place.error(at, PacketProblem::NegativeTime, REMEDY));
         }
         Ok(())
     }
@@ -209,23 +209,23 @@ fn packet(h: &[u8; PACKET], place: SliceOrigin<'_>) -> Result<Stage> {
     let long = |at: usize| u32::from_le_bytes([h[at], h[at + 1], h[at + 2], h[at + 3]]);
     let (kind, size, overflows) = (u16::from_le_bytes([h[0], h[1]]), long(4), long(12));
     let (capacity, number, valid) = (long(16), long(20), long(24));
-    let refuse = |at: usize, problem: String| Err(place.error(at, problem, REMEDY));
+    let refuse = |at: usize, problem: PacketProblem| Err(place.error(at, problem, REMEDY));
     // cAER treats values above 31 bits as negative numbers.
     if [size, overflows, capacity].iter().any(|n| n >> 31 != 0) {
-        return refuse(4, "a packet with a negative size, overflow or capacity".into());
+        return refuse(4, PacketProblem::Negative);
     }
     if number > capacity || valid > number {
-        return refuse(16, format!("a packet of {number} events, {valid} valid, with room for {capacity}"));
+        return refuse(16, PacketProblem::Counts { events: number, valid, capacity });
     }
     if kind == POLARITY {
         if size as usize != EVENT || long(8) != 4 {
-            return refuse(4, format!("polarity events of {size} bytes with the time at byte {}", long(8)));
+            return refuse(4, PacketProblem::Layout { bytes: size, time_at: long(8) });
         }
         let base = u64::from(overflows) << 31;
         return Ok(if number == 0 { Stage::Packets } else { Stage::Events { left: number, base } });
     }
     if size == 0 && number > 0 {
-        return refuse(4, format!("a packet of {number} events of 0 bytes"));
+        return refuse(4, PacketProblem::NoSize { events: number });
     }
     let left = u64::from(size) * u64::from(number);
     Ok(if left == 0 { Stage::Packets } else { Stage::Skip { left } })
@@ -289,6 +289,8 @@ impl Encoder for Writer {
 
 #[cfg(test)]
 mod tests {
+    use tickless_testing::assert_problem;
+
     use super::*;
 
     use crate::formats::decode;
@@ -346,18 +348,23 @@ mod tests {
     #[test]
     fn a_packet_that_cannot_be_is_refused_at_its_byte() {
         let at = header(Some(Sensor { width: 128, height: 128 })).len();
+        let counts = |events, valid, capacity| PacketProblem::Counts { events, valid, capacity }.into();
         for (fields, kind, problem) in [
-            ([8, 4, 0, 1, 2, 1], 1, "a packet of 2 events, 1 valid, with room for 1"),
-            ([8, 4, 0, 2, 1, 2], 1, "a packet of 1 events, 2 valid"),
-            ([9, 4, 0, 1, 1, 1], 1, "polarity events of 9 bytes"),
-            ([0, 4, 0, 1, 1, 1], 2, "a packet of 1 events of 0 bytes"),
-            ([8, 4, 1 << 31, 1, 1, 1], 1, "a packet with a negative"),
-            ([1 << 30, 4, 0, 1 << 30, 1 << 30, 0], 2, "truncated: 1152921504606846968 bytes"),
-            ([8, 4, 0, 2, 2, 2], 1, "truncated: 1 events of the last packet are missing"),
+            ([8, 4, 0, 1, 2, 1], 1, counts(2, 1, 1)),
+            ([8, 4, 0, 2, 1, 2], 1, counts(1, 2, 2)),
+            ([9, 4, 0, 1, 1, 1], 1, PacketProblem::Layout { bytes: 9, time_at: 4 }.into()),
+            ([0, 4, 0, 1, 1, 1], 2, PacketProblem::NoSize { events: 1 }.into()),
+            ([8, 4, 1 << 31, 1, 1, 1], 1, PacketProblem::Negative.into()),
+            (
+                [1 << 30, 4, 0, 1 << 30, 1 << 30, 0],
+                2,
+                Truncation::Packet { missing: 1_152_921_504_606_846_968, unit: "bytes" }.into(),
+            ),
+            ([8, 4, 0, 2, 2, 2], 1, Truncation::Packet { missing: 1, unit: "events" }.into()),
         ] {
-            let error = decode(&file(&[(fields, kind, vec![0; 8])]), "a.aedat").unwrap_err().to_string();
-            let byte: usize = error.split_once("byte ").unwrap().1.split_once(':').unwrap().0.parse().unwrap();
-            assert!(error.contains(problem) && byte >= at, "{error}");
+            let error = decode(&file(&[(fields, kind, vec![0; 8])]), "a.aedat").unwrap_err();
+            assert!(error.offset().is_some_and(|byte| byte >= at as u64), "{error}");
+            assert_problem!(error, Problem::clone(&problem));
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::io::Read;
 
+use crate::problem::{Problem, Truncation};
 use crate::{Error, Result};
 
 /// Height and width of an image in pixels.
@@ -148,7 +149,8 @@ fn check_at(bytes: &[u8], base: usize, kind: Kind, file: &str) -> Result<()> {
     let rest = records.remainder().len();
     if rest != 0 {
         let at = (base + bytes.len() - rest) as u64;
-        let problem = format!("truncated: the last record has {rest} of {size} bytes");
+        let (found, expected) = (rest as u64, size as u64);
+        let problem = Truncation::Size { part: "the last record".into(), found, expected };
         return Err(Error::malformed(file, at, problem, "get the file again"));
     }
     let limits: &[u8] = match kind {
@@ -158,7 +160,8 @@ fn check_at(bytes: &[u8], base: usize, kind: Kind, file: &str) -> Result<()> {
     for (i, record) in records.enumerate() {
         for (j, (&label, &limit)) in record.iter().zip(limits).enumerate() {
             if label >= limit {
-                let problem = format!("label {label}, expected less than {limit}");
+                let expected = format!("less than {limit}");
+                let problem = Problem::Expected { what: "label {}", found: label.to_string(), expected };
                 let remedy = format!("give a file of {size}-byte records");
                 return Err(Error::malformed(file, (base + i * size + j) as u64, problem, remedy));
             }
@@ -170,6 +173,7 @@ fn check_at(bytes: &[u8], base: usize, kind: Kind, file: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tickless_testing::assert_problem;
 
     use super::*;
 
@@ -193,10 +197,15 @@ mod tests {
     #[test]
     fn a_wrong_label_names_its_byte() {
         let error = Records::parse(two(Kind::Cifar10, [4, 10]), Kind::Cifar10, "x").unwrap_err();
-        assert!(error.to_string().starts_with("x: byte 3073: label 10"), "{error}");
+        let label = |found: &str, expected: &str| Problem::Expected {
+            what: "label {}",
+            found: found.into(),
+            expected: expected.into(),
+        };
+        assert_problem!(error, at "x: byte 3073: ", label("10", "less than 10"));
         let hundred = two(Kind::Cifar100, [99, 100]);
         let error = Records::parse(hundred, Kind::Cifar100, "x").unwrap_err();
-        assert!(error.to_string().starts_with("x: byte 3075: label 100"), "{error}");
+        assert_problem!(error, at "x: byte 3075: ", label("100", "less than 100"));
     }
 
     #[test]

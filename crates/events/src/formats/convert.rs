@@ -6,6 +6,7 @@ use std::path::Path;
 use tickless_files::NewFile;
 
 use super::{Axes, EventReader, FORMATS, Format, Oddity, ReadOptions, by_name, encoder, open_stoppable};
+use crate::problem::Problem;
 use crate::progress::Progress;
 use crate::{Choice, Columns, Error, Remedy, Result};
 
@@ -50,12 +51,11 @@ pub fn convert(
 ) -> Result<Conversion> {
     let io = |source| Error::Io { path: to.to_path_buf(), source };
     if to.is_dir() {
-        return Err(Error::unexpected(to.display().to_string(), "a folder", "name a file in it"));
+        return Err(Error::unexpected(to.display().to_string(), Problem::Folder, "name a file in it"));
     }
     // A hard link to `from` is allowed: replacing `to` leaves the file under its other name.
     if to.is_file() && from.canonicalize().is_ok_and(|from| to.canonicalize().is_ok_and(|to| from == to)) {
-        let problem = "the file that is read, which would be replaced";
-        return Err(Error::unexpected(to.display().to_string(), problem, "name another file"));
+        return Err(Error::unexpected(to.display().to_string(), Problem::SameFile, "name another file"));
     }
     let format = match format {
         Some(name) => by_name(name)?,
@@ -130,6 +130,8 @@ pub fn by_extension(path: &Path) -> Result<&'static Format> {
 
 #[cfg(test)]
 mod tests {
+    use tickless_testing::assert_problem;
+
     use super::*;
     use crate::formats::{encode, read};
     use crate::progress::Silent;
@@ -171,7 +173,7 @@ mod tests {
         let events: Columns = [Event { t_us: 0, x: 300, y: 0, on: true }].into_iter().collect();
         std::fs::write(&from, encode("dat", &events, None).unwrap()).unwrap();
         let error = convert(&from, &to, None, &ReadOptions::default(), &Silent).unwrap_err().to_string();
-        assert!(error.contains("event 0 (t 0, x 300, y 0) does not fit the format nmnist-bin"), "{error}");
+        assert!(error.contains("event 0 (t 0, x 300, y 0)") && error.contains("nmnist-bin"), "{error}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         let sensor = Sensor { width: 301, height: 1 };
         std::fs::write(&from, encode("dat", &events, Some(sensor)).unwrap()).unwrap();
@@ -183,9 +185,14 @@ mod tests {
         let drop = ReadOptions { drop_outside: true, ..on(Sensor { width: 300, height: 9 }) };
         let done = convert(&from, &to, None, &drop, &Silent).unwrap();
         assert_eq!((done.events, done.dropped), (0, 1));
-        let error = by_extension("a.raw".as_ref()).unwrap_err().to_string();
-        assert_eq!(error, "several formats are written into files named .raw; name one of: evt2, evt21, evt3");
-        assert!(by_extension("a.gif".as_ref()).unwrap_err().to_string().contains("no format is written"));
+        let refused = |name: &str| match by_extension(name.as_ref()).unwrap_err() {
+            error @ Error::Setting { .. } if error.choices() == [Choice::Format] => error.to_string(),
+            other => panic!("{other}"),
+        };
+        let several = refused("a.raw");
+        assert!(several.contains(".raw") && several.ends_with(": evt2, evt21, evt3"), "{several}");
+        let unknown = refused("a.gif");
+        assert!(unknown.contains(".gif") && unknown.contains("nmnist-bin"), "{unknown}");
         assert_eq!(by_extension("x/A.ES".as_ref()).unwrap().name, "es");
     }
 
@@ -220,8 +227,8 @@ mod tests {
             names.push(link);
         }
         for to in names {
-            let error = convert(&from, &to, Some("dat"), &ReadOptions::default(), &Silent).unwrap_err().to_string();
-            assert!(error.contains("the file that is read") && error.contains("name another file"), "{error}");
+            let error = convert(&from, &to, Some("dat"), &ReadOptions::default(), &Silent).unwrap_err();
+            assert_problem!(error, at format!("{}: ", to.display()), Problem::SameFile);
             assert_eq!(std::fs::read(&from).unwrap(), bytes);
         }
     }
@@ -274,8 +281,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let from = folder.path().join("a.es");
         std::fs::write(&from, encode("es", &Columns::new(), Some(Sensor::NMNIST)).unwrap()).unwrap();
-        let error =
-            convert(&from, folder.path(), Some("dat"), &ReadOptions::default(), &Silent).unwrap_err().to_string();
-        assert!(error.contains("a folder; name a file in it"), "{error}");
+        let error = convert(&from, folder.path(), Some("dat"), &ReadOptions::default(), &Silent).unwrap_err();
+        assert_problem!(error, at format!("{}: ", folder.path().display()), Problem::Folder);
     }
 }

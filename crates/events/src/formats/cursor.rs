@@ -2,7 +2,8 @@
 //! moves forward and never past the end. All numbers are little endian. Every error names file and
 //! byte.
 
-use crate::{Error, Result};
+use crate::problem::Truncation;
+use crate::{Error, Problem, Result};
 
 /// Reads consecutive fields of a part of a file.
 #[derive(Debug, Clone)]
@@ -61,7 +62,7 @@ impl<'a> Cursor<'a> {
     #[cold]
     fn short(&self, n: usize) -> Error {
         let left = self.bytes.len().saturating_sub(self.at);
-        self.fault(format!("truncated: {} needs {n} more bytes here, and {left} are left", self.what))
+        self.fault(Truncation::Field { part: self.what, needed: n as u64, left: left as u64 })
     }
 
     /// Reads an unsigned number of `width` bytes, at most 8.
@@ -95,13 +96,15 @@ impl<'a> Cursor<'a> {
 
     /// An error about the next byte.
     #[cold]
-    pub fn fault(&self, problem: impl Into<String>) -> Error {
+    pub fn fault(&self, problem: impl Into<Problem>) -> Error {
         Error::malformed(self.file, self.offset(), problem, "get the file again")
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tickless_testing::assert_problem;
+
     use super::*;
 
     #[test]
@@ -110,9 +113,8 @@ mod tests {
         let mut cursor = Cursor::new(&bytes, 100, "f", "a thing");
         assert_eq!((cursor.u8().unwrap(), cursor.u16().unwrap(), cursor.u32().unwrap()), (1, 2, 3));
         assert_eq!(cursor.unsigned(1).unwrap(), 0xFF);
-        let error = cursor.u16().unwrap_err().to_string();
-        let expected = "f: byte 108: truncated: a thing needs 2 more bytes here, and 1 are left; get the file again";
-        assert_eq!(error, expected);
+        let short = Truncation::Field { part: "a thing", needed: 2, left: 1 };
+        assert_problem!(cursor.u16().unwrap_err(), at "f: byte 108: ", short);
         assert_eq!(cursor.u8().unwrap(), 9, "a refused read moves nothing");
         assert!(cursor.take(usize::MAX).is_err());
     }

@@ -18,6 +18,7 @@ use super::prefetch::prefetch_a_page_ahead;
 use super::prophesee::{Headed, Header, Words};
 use super::records::{RecordDecoder, SliceOrigin};
 use super::{Encoder, Fit, Format, Probe, Reading, SupportedOption};
+use crate::problem::Problem;
 use crate::{Columns, Remedy, Result, Sensor};
 
 /// The format description; see the module.
@@ -61,7 +62,8 @@ impl Words for Dat {
             Some("2") => Version::Two,
             Some("1") => Version::One,
             other => {
-                let problem = format!("the header states version `{}`", other.unwrap_or("(nothing)"));
+                let found = other.unwrap_or("(nothing)").to_owned();
+                let problem = Problem::Unknown { what: "the header states version `{}`", found };
                 return Err(SliceOrigin { at: 0, ..place }.error(
                     0,
                     problem,
@@ -72,7 +74,8 @@ impl Words for Dat {
         match *prefix {
             [kind, 8] if TYPES.contains(&kind) => Ok(Dat { version, clock: Clock::new(literal) }),
             [kind, size] => {
-                let problem = format!("events of type {kind} and {size} bytes");
+                let found = format!("{kind} and {size}");
+                let problem = Problem::Unknown { what: "events of type {} bytes", found };
                 Err(place.error(0, problem, "read are changes only, of type 0 or 12 and 8 bytes"))
             }
             _ => Err(place.error(0, "no type of events after the header", "get the file again")),
@@ -178,6 +181,8 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
 
 #[cfg(test)]
 mod tests {
+    use tickless_testing::assert_problem;
+
     use super::*;
 
     fn decode(header: &str, record: [u8; 10]) -> Result<Vec<(u64, u16, u16, bool)>> {
@@ -210,9 +215,11 @@ mod tests {
         assert_eq!(decode("% Version 1\n", record(0)).unwrap(), [(t, 300, 200, true)]);
         let (x, y) = ((place & 0x3FFF) as u16, (place >> 14) as u16);
         assert_eq!(decode("% Version 2\n", record(12)).unwrap(), [(t, x, y, false)]);
-        let error = |header, kind| decode(header, record(kind)).unwrap_err().to_string();
-        assert!(error("% Version 3\n", 0).starts_with("a.dat: byte 0: the header states version `3`"));
-        assert!(error("% Height 3\n", 0).contains("version `(nothing)`"));
-        assert!(error("% Version 2\n", 14).starts_with("a.dat: byte 12: events of type 14 and 8 bytes"));
+        let error = |header, kind| decode(header, record(kind)).unwrap_err();
+        let version = |found: &str| Problem::Unknown { what: "the header states version `{}`", found: found.into() };
+        assert_problem!(error("% Version 3\n", 0), at "a.dat: byte 0: ", version("3"));
+        assert_problem!(error("% Height 3\n", 0), at "a.dat: byte 0: ", version("(nothing)"));
+        let kind = Problem::Unknown { what: "events of type {} bytes", found: "14 and 8".into() };
+        assert_problem!(error("% Version 2\n", 14), at "a.dat: byte 12: ", kind);
     }
 }

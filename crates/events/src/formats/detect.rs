@@ -3,6 +3,7 @@
 
 use super::probe::{Fit, Probe};
 use super::{FORMATS, Format, foreign, nmnist_bin};
+use crate::problem::Problem;
 use crate::{Error, Result};
 
 /// Detects the format of the file with the name `file`.
@@ -26,7 +27,7 @@ pub fn detect(probe: Probe<'_>, file: &str) -> Result<&'static Format> {
         return Ok(possible);
     }
     if let Some((what, remedy)) = foreign::kind(&probe) {
-        return Err(Error::unexpected(file, format!("{what}, no recording"), remedy));
+        return Err(Error::unexpected(file, Problem::NoRecording { what }, remedy));
     }
     match first {
         // Any bytes are valid 5-byte events, so the decoder would report no error.
@@ -38,7 +39,7 @@ pub fn detect(probe: Probe<'_>, file: &str) -> Result<&'static Format> {
             known.sort_unstable();
             known.dedup();
             let remedy = format!("known file names end in .{}", known.join(", ."));
-            Err(Error::unexpected(file, "no known format of events", remedy))
+            Err(Error::unexpected(file, Problem::NoFormat, remedy))
         }
     }
 }

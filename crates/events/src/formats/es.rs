@@ -15,6 +15,7 @@ use super::block::Block;
 use super::encoder::EventEncoder;
 use super::records::{RecordDecoder, Records, SliceOrigin};
 use super::{Encoder, Fit, Format, Reading};
+use crate::problem::Problem;
 use crate::{Choice, Columns, Error, Event, Remedy, Result, Sensor};
 
 /// The format description; see the module.
@@ -81,10 +82,7 @@ impl Records for Es {
         };
         match outside.filter(|_| !self.drop) {
             Some(Stray { at, index, x, y }) => {
-                let who = if self.given.is_some() { "is given" } else { "the header states" };
-                let problem = format!(
-                    "an event outside the {sensor} sensor that {who}: event {index} (x {x}, y {y} from the bottom)"
-                );
+                let problem = Problem::OutsideFromBottom { sensor, given: self.given.is_some(), index, x, y };
                 Err(place.error(
                     at,
                     problem,
@@ -158,14 +156,15 @@ impl Es {
 
 fn parse(h: &[u8; HEADER], place: SliceOrigin<'_>) -> Result<(u8, Sensor)> {
     let remedy = "read are Event Streams of version 2, of type 1 (DVS) and 2 (ATIS)";
+    let unknown = |what, found| Problem::Unknown { what, found };
     if !h.starts_with(MAGIC) {
         return Err(place.error(0, "the file does not begin with `Event Stream`", remedy));
     }
     if h[12] != 2 {
-        return Err(place.error(12, format!("version {}.{}.{}", h[12], h[13], h[14]), remedy));
+        return Err(place.error(12, unknown("version {}", format!("{}.{}.{}", h[12], h[13], h[14])), remedy));
     }
     if !matches!(h[15], DVS | ATIS) {
-        return Err(place.error(15, format!("events of type {}", h[15]), remedy));
+        return Err(place.error(15, unknown("events of type {}", h[15].to_string()), remedy));
     }
     let long = |at: usize| u16::from_le_bytes([h[at], h[at + 1]]);
     Ok((h[15], Sensor { width: long(16), height: long(18) }))
@@ -207,7 +206,10 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
 
 #[cfg(test)]
 mod tests {
+    use tickless_testing::assert_problem;
+
     use super::*;
+    use crate::problem::Truncation;
 
     use crate::formats::{ReadOptions, decode};
 
@@ -242,9 +244,15 @@ mod tests {
     #[test]
     fn stray_events_are_named_and_obey_the_options() {
         let bytes = file(DVS, &[3, 7, 0, 5, 0, 2, 8, 0, 1, 0, 2, 1, 0, 6, 0, 2, 1, 0, 2, 0]);
-        let error = decode(&bytes, "a.es").unwrap_err().to_string();
-        assert!(error.starts_with("a.es: byte 25: an event outside the 8x6 sensor"), "{error}");
-        assert!(error.contains("event 1 (x 8, y 1 from the bottom)"), "{error}");
+        let error = decode(&bytes, "a.es").unwrap_err();
+        let outside = |(width, height), given, index, x, y| Problem::OutsideFromBottom {
+            sensor: Sensor { width, height },
+            given,
+            index,
+            x,
+            y,
+        };
+        assert_problem!(error, at "a.es: byte 25: ", outside((8, 6), false, 1, 8, 1));
         let read = |drop_outside, sensor: Option<(u16, u16)>| {
             let sensor = sensor.map(|(width, height)| Sensor { width, height });
             let options = ReadOptions { drop_outside, sensor, ..ReadOptions::default() };
@@ -253,17 +261,22 @@ mod tests {
         };
         assert_eq!(read(true, None).unwrap(), [(1, 7, 0), (4, 1, 3)]);
         assert_eq!(read(false, Some((9, 7))).unwrap(), [(1, 7, 1), (2, 8, 5), (3, 1, 0), (4, 1, 4)]);
-        let error = read(false, Some((9, 6))).unwrap_err().to_string();
-        assert!(error.contains("9x6 sensor that is given: event 2 (x 1, y 6"), "{error}");
+        let error = read(false, Some((9, 6))).unwrap_err();
+        assert_problem!(error, outside((9, 6), true, 2, 1, 6));
         assert_eq!(read(true, Some((9, 6))).unwrap(), [(1, 7, 0), (2, 8, 4), (4, 1, 3)]);
     }
 
     #[test]
     fn what_is_not_read_is_named() {
-        let error = |bytes: &[u8]| decode(bytes, "a.es").unwrap_err().to_string();
-        assert!(error(&file(DVS, &[0, 8, 0, 0, 0])).starts_with("a.es: byte 20: an event outside the 8x6 sensor"));
-        assert!(error(&file(4, &[])).starts_with("a.es: byte 15: events of type 4"));
-        assert!(error(&[&MAGIC[..], &[1, 0, 0, 1, 0, 0, 0, 0]].concat()).starts_with("a.es: byte 12: version 1.0.0"));
-        assert!(error(&file(DVS, &[0, 1, 0])).starts_with("a.es: byte 20: truncated: the last event has 3 of 5 bytes"));
+        let error = |bytes: &[u8]| decode(bytes, "a.es").unwrap_err();
+        let unknown = |what, found: &str| Problem::Unknown { what, found: found.into() };
+        let sensor = Sensor { width: 8, height: 6 };
+        let outside = Problem::OutsideFromBottom { sensor, given: false, index: 0, x: 8, y: 0 };
+        assert_problem!(error(&file(DVS, &[0, 8, 0, 0, 0])), at "a.es: byte 20: ", outside);
+        assert_problem!(error(&file(4, &[])), at "a.es: byte 15: ", unknown("events of type {}", "4"));
+        let old = error(&[&MAGIC[..], &[1, 0, 0, 1, 0, 0, 0, 0]].concat());
+        assert_problem!(old, at "a.es: byte 12: ", unknown("version {}", "1.0.0"));
+        let cut = Truncation::Size { part: "the last event".into(), found: 3, expected: 5 };
+        assert_problem!(error(&file(DVS, &[0, 1, 0])), at "a.es: byte 20: ", cut);
     }
 }

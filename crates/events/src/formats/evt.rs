@@ -4,6 +4,7 @@ use super::encoder::Refusal;
 use super::prophesee::Header;
 use super::records::SliceOrigin;
 use super::{Fit, Probe};
+use crate::problem::HeaderProblem;
 use crate::{Event, Remedy, Result, Sensor};
 
 /// A version of the format, as headers write it: `% evt 2.1`, `% format EVT21;…`.
@@ -35,15 +36,11 @@ impl Version {
         match right {
             [None, None] => Err(header_starts.error(
                 0,
-                "the header states no version of EVT",
+                HeaderProblem::NoVersion,
                 "add the line `% evt 2.0`, `% evt 2.1` or `% evt 3.0` if you know which it is",
             )),
             [Some(false), _] | [_, Some(false)] => {
-                let problem = format!(
-                    "the header says `evt {}` and `format {}`",
-                    evt.unwrap_or("(nothing)"),
-                    format.unwrap_or("(nothing)")
-                );
+                let problem = HeaderProblem::Versions { evt: evt.map(String::from), format: format.map(String::from) };
                 Err(header_starts.error(0, problem, "correct the header to the version that the data has"))
             }
             _ => Ok(()),

@@ -219,6 +219,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Problem;
 
     fn decode(words: &[u32]) -> Vec<(u64, u16, u16, bool)> {
         let mut bytes = b"% evt 2.0\n% end\n".to_vec();
@@ -253,8 +254,9 @@ mod tests {
     #[test]
     fn a_header_that_contradicts_itself_is_refused() {
         for header in ["% evt 2.0\n% format EVT3\n", "% evt 2.1\n% format EVT2\n", "% date today\n", ""] {
-            let error = FORMAT.decode(&[header.as_bytes(), &[0; 4]].concat(), "a.raw").unwrap_err().to_string();
-            assert!(error.starts_with("a.raw: byte 0: the header s"), "{error}");
+            let error = FORMAT.decode(&[header.as_bytes(), &[0; 4]].concat(), "a.raw").unwrap_err();
+            assert!(error.to_string().starts_with("a.raw: byte 0: "), "{error}");
+            assert!(matches!(error.problem(), Some(Problem::Header(_))), "{error}");
         }
         for header in ["% evt 2\n", "% evt 2.0\n", "% format EVT2;width=8;height=8\n", "% format EVT2\n% evt 2.0\n"] {
             assert!(FORMAT.decode(header.as_bytes(), "a.raw").is_ok(), "{header}");

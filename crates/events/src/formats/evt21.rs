@@ -23,6 +23,7 @@ use super::oddities::{Odd, Oddities};
 use super::prophesee::{Headed, Header, Words};
 use super::records::{RecordDecoder, SliceOrigin};
 use super::{Encoder, Format, Reading, SupportedOption};
+use crate::problem::Problem;
 use crate::{Columns, Event, Result};
 
 /// The format description; see the module.
@@ -65,7 +66,7 @@ impl Words for Evt21 {
             Some("legacy") => true,
             Some("little") => false,
             Some(other) => {
-                let problem = format!("unknown endianness `{other}` in the header");
+                let problem = Problem::Unknown { what: "unknown endianness `{}` in the header", found: other.into() };
                 let place = SliceOrigin { at: 0, ..place };
                 return Err(place.error(0, problem, "state `little` or `legacy`"));
             }
@@ -173,6 +174,8 @@ impl Encoder for Writer {
 
 #[cfg(test)]
 mod tests {
+    use tickless_testing::assert_problem;
+
     use super::*;
 
     fn order(header: &str) -> Result<bool> {
@@ -195,8 +198,9 @@ mod tests {
         ] {
             assert_eq!(order(&header).unwrap(), legacy, "{header}");
         }
-        let error = order("% evt 2.1\n% endianness middle\n").unwrap_err().to_string();
-        assert!(error.starts_with("a.raw: byte 0: unknown endianness `middle`"), "{error}");
+        let error = order("% evt 2.1\n% endianness middle\n").unwrap_err();
+        let unknown = Problem::Unknown { what: "unknown endianness `{}` in the header", found: "middle".into() };
+        assert_problem!(error, at "a.raw: byte 0: ", unknown);
     }
 
     #[test]

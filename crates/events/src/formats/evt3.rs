@@ -44,6 +44,7 @@ use super::oddities::{Odd, Oddities};
 use super::prophesee::{Headed, Header, Words};
 use super::records::{RecordDecoder, SliceOrigin};
 use super::{Format, Reading, SupportedOption};
+use crate::problem::AddressProblem;
 use crate::{Columns, Event, Result, Sensor};
 
 /// The format description; see the module.
@@ -158,7 +159,7 @@ impl Words for Evt3 {
                 self.time_high(value, out);
             } else if vector.is_beyond(kind, value) {
                 let at = bytes.len() - 2 * words.len();
-                return Err(place.error(at, "a vector of events beyond the column 2047", "get the file again"));
+                return Err(place.error(at, AddressProblem::Vector, "get the file again"));
             }
         }
         self.flush(out);
@@ -430,6 +431,7 @@ impl Encoder for Writer {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tickless_testing::assert_problem;
 
     use super::*;
     use crate::formats::ReadOptions;
@@ -465,10 +467,10 @@ mod tests {
         assert_eq!(vector(2040, VECT_8, 0xFF).unwrap().len(), 8);
         assert_eq!(vector(2040, VECT_12, 0x0FF).unwrap().len(), 8);
         for wrong in [vector(2041, VECT_8, 0x80), vector(2040, VECT_12, 0x100), vector(2047, VECT_12, 0x800)] {
-            assert!(wrong.unwrap_err().to_string().starts_with("a.raw: byte 20: a vector"));
+            assert_problem!(wrong.unwrap_err(), at "a.raw: byte 20: ", AddressProblem::Vector);
         }
         let on = decode(&[(TIME_HIGH, 0), (VECT_BASE_X, 2040), (VECT_8, 0), (VECT_8, 1)]);
-        assert!(on.unwrap_err().to_string().starts_with("a.raw: byte 22: "));
+        assert_problem!(on.unwrap_err(), at "a.raw: byte 22: ", AddressProblem::Vector);
     }
 
     #[test]

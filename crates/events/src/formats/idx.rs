@@ -5,6 +5,7 @@
 //! with the length of the file.
 
 use super::Probe;
+use crate::problem::{HeaderProblem, Problem, Truncation};
 use crate::{Error, Result};
 
 const IMAGES: u32 = 0x0803;
@@ -109,13 +110,14 @@ fn header<const N: usize>(bytes: &[u8], len: u64, magic: u32, file: &str) -> Res
     let word = |i: usize| {
         let four = bytes.get(4 * i..4 * i + 4).and_then(|b| b.try_into().ok());
         four.map(u32::from_be_bytes).ok_or_else(|| {
-            let problem = format!("truncated: the header ends after {} of {} bytes", bytes.len(), 4 + 4 * N);
+            let problem = Truncation::Header { found: bytes.len() as u64, expected: 4 + 4 * N as u64 };
             Error::malformed(file, bytes.len() as u64, problem, "get the file again")
         })
     };
     let found = word(0)?;
     if found != magic {
-        let problem = format!("magic number {found}, expected {magic}");
+        let (found, expected) = (found.to_string(), magic.to_string());
+        let problem = Problem::Expected { what: "magic number {}", found, expected };
         let remedy = "give the unpacked or .gz file of MNIST, images and labels not swapped";
         return Err(Error::malformed(file, 0, problem, remedy));
     }
@@ -127,9 +129,11 @@ fn header<const N: usize>(bytes: &[u8], len: u64, magic: u32, file: &str) -> Res
     }
     let held = u128::from(len.saturating_sub(4 + 4 * N as u64));
     if claimed != held {
-        let cut = if held < claimed { "truncated: " } else { "" };
-        let what = if magic == LABELS { "labels" } else { "pixels" };
-        let problem = format!("{cut}the header claims {claimed} {what}, the file holds {held}");
+        let unit = if magic == LABELS { "labels" } else { "pixels" };
+        let problem: Problem = match held < claimed {
+            true => Truncation::Claim { claimed, held, unit }.into(),
+            false => HeaderProblem::Surplus { claimed, held, unit }.into(),
+        };
         return Err(Error::malformed(file, 4, problem, "get the file again"));
     }
     Ok(sizes)
@@ -138,6 +142,7 @@ fn header<const N: usize>(bytes: &[u8], len: u64, magic: u32, file: &str) -> Res
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tickless_testing::assert_problem;
 
     use super::*;
 
@@ -168,16 +173,20 @@ mod tests {
     fn a_hostile_header_is_refused_without_allocating() {
         for sizes in [[1 << 30, 1 << 10, 1], [u32::MAX; 3], [1 << 31, 1 << 31, 4]] {
             let [a, b, c] = sizes;
-            let error = images(file(&[2051, a, b, c], &[0; 8]), "x").unwrap_err().to_string();
-            assert!(error.starts_with("x: byte 4: truncated: the header claims"), "{error}");
+            let error = images(file(&[2051, a, b, c], &[0; 8]), "x").unwrap_err();
+            assert!(error.to_string().starts_with("x: byte 4: "), "{error}");
+            let claim =
+                |p: &Problem| matches!(p, Problem::Truncated(Truncation::Claim { held: 8, unit: "pixels", .. }));
+            assert!(error.problem().is_some_and(claim), "{error}");
         }
         assert!(labels(file(&[2049, u32::MAX], &[0; 8]), "x").is_err());
     }
 
     #[test]
     fn swapped_files_are_told_apart() {
-        let error = images(file(&[2049, 0], &[]), "x").unwrap_err().to_string();
-        assert!(error.contains("magic number 2049, expected 2051"), "{error}");
+        let error = images(file(&[2049, 0], &[]), "x").unwrap_err();
+        let (found, expected) = ("2049".into(), "2051".into());
+        assert_problem!(error, Problem::Expected { what: "magic number {}", found, expected });
     }
 
     proptest! {

@@ -55,13 +55,13 @@ pub mod shd;
 mod store;
 mod streams;
 pub mod text;
-mod time_unit;
 mod values;
 
 use std::path::Path;
 
 use crate::{Columns, Error, Recording, Result, Sensor};
 
+pub use crate::time_unit::TimeUnit;
 pub use axes::Axes;
 pub use convert::{Conversion, by_extension, convert};
 pub use decoder::{Container, Decoder, OpenContainer, OpenStream, Reading};
@@ -76,7 +76,6 @@ pub use probe::{Fit, HEAD, Probe};
 pub(crate) use reader::open_shifted;
 pub use reader::{EventReader, open, open_stoppable, open_with};
 pub use streams::StreamInfo;
-pub use time_unit::TimeUnit;
 
 /// All formats of events. Detection tries them in this order.
 pub static FORMATS: &[Format] = &[
@@ -239,13 +238,16 @@ pub fn read_with(path: &Path, options: &ReadOptions) -> Result<EventStream> {
 
 #[cfg(test)]
 mod tests {
+    use tickless_testing::assert_problem;
+
     use super::*;
     use crate::Event;
 
     #[test]
     fn an_unknown_name_lists_the_known_ones() {
-        let error = decode(b"", "a/b.xyz").unwrap_err().to_string();
-        assert!(error.starts_with("a/b.xyz: no known format") && error.contains(".bin"), "{error}");
+        let error = decode(b"", "a/b.xyz").unwrap_err();
+        assert_problem!(error, at "a/b.xyz: ", crate::Problem::NoFormat);
+        assert!(error.to_string().contains(".bin"), "{error}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::clock::Clock;
 use super::encoder::EventEncoder;
 use super::records::{RecordDecoder, Records, SliceOrigin};
 use super::{Encoder, EventStream, Fit, Format, Probe, Reading, SupportedOption};
+use crate::problem::Problem;
 use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
 /// The format description; see the module.
@@ -162,15 +163,12 @@ fn repeats(head: &[u8]) -> bool {
 /// another one either.
 pub(super) fn refusal(probe: &Probe<'_>, file: &str) -> Error {
     if repeats(probe.head) {
-        let problem = "no recording in 5-byte events: read as such, all events are one and the same";
-        return Error::malformed(file, 0, problem, "check what the file is");
+        return Error::malformed(file, 0, Problem::OneEvent, "check what the file is");
     }
     match (falls(probe.head), probe.len) {
         (Some((count, first)), _) => {
             let looked_at = (probe.head.len() / RECORD).min(LOOKED_AT);
-            let problem = format!(
-                "no recording in 5-byte events: read as such, the time falls {count} times in {looked_at} events, first here"
-            );
+            let problem = Problem::TimesFall { falls: count, events: looked_at };
             let remedy = "check what the file is; a recording of another format is read under a name of that format";
             Error::malformed(file, (first * RECORD) as u64, problem, remedy)
         }
@@ -210,8 +208,14 @@ fn encoder(_: Option<Sensor>) -> Result<Box<dyn Encoder>> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tickless_testing::assert_problem;
 
     use super::*;
+    use crate::problem::Truncation;
+
+    fn cut(found: u64) -> Truncation {
+        Truncation::Size { part: "the last event".into(), found, expected: 5 }
+    }
     use crate::formats::ReadOptions;
     use crate::testing::events;
 
@@ -246,9 +250,8 @@ mod tests {
 
     #[test]
     fn a_truncated_file_names_the_byte() {
-        let error = decode(&[0; 13], "a/1.bin").unwrap_err().to_string();
-        let expected = "a/1.bin: byte 10: truncated: the last event has 3 of 5 bytes; get the file again";
-        assert_eq!(error, expected);
+        let error = decode(&[0; 13], "a/1.bin").unwrap_err();
+        assert_problem!(error, at "a/1.bin: byte 10: ", cut(3));
     }
 
     #[test]
@@ -274,15 +277,16 @@ mod tests {
             (0..n).map(byte).collect()
         };
         for n in [50, 500, 5_000, 100_000] {
-            let error = detect(Probe::whole(&random(n)), "a.bin").unwrap_err().to_string();
-            assert!(error.starts_with("a.bin: byte ") && error.contains("the time falls"), "{n}: {error}");
+            let error = detect(Probe::whole(&random(n)), "a.bin").unwrap_err();
+            assert!(error.to_string().starts_with("a.bin: byte "), "{n}: {error}");
+            assert!(matches!(error.problem(), Some(Problem::TimesFall { .. })), "{n}: {error}");
         }
-        let error = detect(Probe::whole(&[0; 5_000]), "a.bin").unwrap_err().to_string();
-        assert!(error.starts_with("a.bin: byte 0: ") && error.contains("all events are one and the same"), "{error}");
+        let error = detect(Probe::whole(&[0; 5_000]), "a.bin").unwrap_err();
+        assert_problem!(error, at "a.bin: byte 0: ", Problem::OneEvent);
         // The end of a valid recording is missing.
         let whole = encode((0..40).map(|i| Event { t_us: 100 * i, x: 3, y: 4, on: true })).unwrap();
-        let error = detect(Probe::whole(&whole[..97]), "a.bin").unwrap_err().to_string();
-        assert!(error.starts_with("a.bin: byte 95: truncated: the last event has 2 of 5 bytes"), "{error}");
+        let error = detect(Probe::whole(&whole[..97]), "a.bin").unwrap_err();
+        assert_problem!(error, at "a.bin: byte 95: ", cut(2));
         // A camera may write two events in the wrong order.
         let swapped: Vec<u8> = [&whole[..50], &whole[55..60], &whole[50..55], &whole[60..]].concat();
         assert_eq!(fits(&Probe::whole(&swapped)), Fit::Possible);

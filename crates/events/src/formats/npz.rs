@@ -14,9 +14,10 @@ use std::io::Cursor as SeekBytes;
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use zip::{CompressionMethod, ZipArchive};
 
-use super::npy::{self, Array, Header, Kind, Problem};
+use super::npy::{self, Array, Header, Kind, Refusal};
 use super::values::{self, Number, ValueBytes};
 use super::{Container, Fit, Format, Probe, ReadOptions, Reading, SupportedOption, TimeUnit};
+use crate::problem::{ArrayProblem, Part, Problem, UnitProblem};
 use crate::{Choice, Columns, Error, Remedy, Result, Sensor};
 
 /// The format description; see the module.
@@ -67,8 +68,9 @@ const REMEDY: &str = "save it with numpy.savez(file, x=x, y=y, t=t, p=p)";
 
 /// The members of an archive that are arrays.
 fn members(bytes: &[u8], file: &str) -> Result<Vec<Member>> {
-    let broken =
-        |e: zip::result::ZipError| Error::malformed(file, 0, format!("not a readable npz ({e})"), "get the file again");
+    let broken = |e: zip::result::ZipError| {
+        Error::malformed(file, 0, Problem::Unreadable { what: "npz", reason: e.to_string() }, "get the file again")
+    };
     let mut zip = ZipArchive::new(SeekBytes::new(bytes)).map_err(broken)?;
     let mut members = Vec::new();
     for i in 0..zip.len() {
@@ -97,6 +99,13 @@ fn members(bytes: &[u8], file: &str) -> Result<Vec<Member>> {
     Ok(members)
 }
 
+impl Member {
+    /// A problem of the array in this member.
+    fn problem(&self, problem: impl Into<Problem>) -> Problem {
+        problem.into().inside(Part::Member(self.name.clone()))
+    }
+}
+
 /// The values of a member, decompressed piece by piece.
 struct Values {
     member: Member,
@@ -118,15 +127,14 @@ impl Values {
         Values { member, read: 0, unpacked: 0, inflate, crc: Crc::new(), buffer: Vec::new(), taken: 0 }
     }
 
-    fn fault(&self, file: &str, problem: String) -> Error {
+    fn fault(&self, file: &str, problem: impl Into<Problem>) -> Error {
         let at = self.member.start.saturating_add(self.read);
-        Error::malformed(file, at, format!("the member `{}`: {problem}", self.member.name), "get the file again")
+        Error::malformed(file, at, self.member.problem(problem), "get the file again")
     }
 
     /// The error for a valid member that does not hold events in a layout that this module reads.
-    fn other_layout(&self, file: &str, problem: String) -> Error {
-        let Member { name, start, .. } = &self.member;
-        Error::malformed(file, *start, format!("the member `{name}`: {problem}"), REMEDY)
+    fn other_layout(&self, file: &str, problem: impl Into<Problem>) -> Error {
+        Error::malformed(file, self.member.start, self.member.problem(problem), REMEDY)
     }
 
     /// Decompresses until `n` bytes are ready in the buffer.
@@ -149,7 +157,12 @@ impl Values {
                     self.read += inflate.total_in() - was_in;
                     match status {
                         Ok(Status::Ok | Status::BufError | Status::StreamEnd) => {}
-                        Err(e) => return Err(self.fault(file, format!("a broken deflate stream ({e})"))),
+                        Err(e) => {
+                            return Err(self.fault(
+                                file,
+                                Problem::Broken { what: "a broken deflate stream", reason: e.to_string() },
+                            ));
+                        }
                     }
                 }
             }
@@ -176,7 +189,7 @@ impl Values {
     fn header(&mut self, bytes: &[u8], file: &str) -> Result<(Header, u64)> {
         let front = self.take(bytes, file, npy::MAGIC.len() + 2)?;
         let Some(&[major, _]) = front.strip_prefix(npy::MAGIC) else {
-            return Err(self.fault(file, "no NumPy array".into()));
+            return Err(self.fault(file, ArrayProblem::NoArray));
         };
         let size = match major {
             1 => self.take(bytes, file, 2)?.iter().rev().fold(0, |n, &b| n << 8 | usize::from(b)),
@@ -198,7 +211,7 @@ impl Values {
             return Err(self.fault(file, problem));
         }
         if self.crc.sum() != self.member.checksum {
-            return Err(self.fault(file, "its checksum is wrong".into()));
+            return Err(self.fault(file, Problem::Checksum { of: None }));
         }
         Ok(())
     }
@@ -214,8 +227,8 @@ impl Values {
         match error {
             Error::Malformed { file, at, problem, remedy } => {
                 let event = done + at.saturating_sub(self.taken as u64) / step.max(1) as u64;
-                let problem = format!("the member `{}`: event {event}: {problem}", self.member.name);
-                Error::Malformed { file, at: self.member.start, problem, remedy }
+                let problem = self.member.problem(problem.inside(Part::Event(event)));
+                Error::malformed(&file, self.member.start, problem, remedy)
             }
             other => other,
         }
@@ -277,11 +290,12 @@ fn columns_of(bytes: &[u8], name: &str, members: [Member; 4], options: &ReadOpti
             return Err(values.other_layout(name, format!("no row of numbers, but of shape {:?}", header.shape)));
         };
         if n.checked_mul(number.size() as u64) != Some(size) {
-            return Err(values.fault(name, format!("{size} bytes of values for {n} of {} bytes", number.size())));
+            let problem = ArrayProblem::MemberSize { bytes: size, count: n, width: number.size() as u64 };
+            return Err(values.fault(name, problem));
         }
         let times = *len.get_or_insert(n);
         if times != n {
-            return Err(values.other_layout(name, format!("{n} values for {times} times")));
+            return Err(values.other_layout(name, ArrayProblem::Lengths { values: n, times }));
         }
         all.push((values, number.size()));
         Ok(Column { member: i, first: 0, number, what: WHAT[i] })
@@ -296,8 +310,8 @@ fn columns_of(bytes: &[u8], name: &str, members: [Member; 4], options: &ReadOpti
     })?;
     let whole = (!columns[0].number.is_float()).then_some(TimeUnit::Microseconds);
     let unit = asked.or(whole).ok_or_else(|| {
-        let problem = format!("{shown} holds no integers, and its unit is not stated");
-        Error::TimeUnit { file: name.into(), at: time.start, problem }
+        let problem = UnitProblem::NoInteger { of: shown, several: true };
+        Error::time_unit(name, time.start, problem)
     })?;
     Ok(Reader { name: String::new(), members: all, columns, unit, len: len.unwrap_or(0), done: 0 })
 }
@@ -316,9 +330,10 @@ fn table_of(bytes: &[u8], name: &str, members: Vec<Member>, options: &ReadOption
         }
     }
     let (Some((mut values, header, size)), true) = (tables.pop(), tables.is_empty()) else {
-        let problem = match &names[..] {
-            [] => "an archive without an array".into(),
-            names => format!("no arrays x, y, t and p, but {}", names[..names.len().min(8)].join(", ")),
+        names.truncate(8);
+        let problem: Problem = match names.is_empty() {
+            true => "an archive without an array".into(),
+            false => ArrayProblem::OtherArrays { found: names }.into(),
         };
         return Err(Error::malformed(name, 0, problem, REMEDY));
     };
@@ -334,14 +349,10 @@ fn table_of(bytes: &[u8], name: &str, members: Vec<Member>, options: &ReadOption
         return Err(values.other_layout(name, format!("events of {element} bytes")));
     }
     let size = usize::try_from(size).unwrap_or(usize::MAX);
-    let array = Array::of(header, size, options).map_err(|problem| match problem {
-        Problem::NoUnit(problem) => Error::TimeUnit {
-            file: name.into(),
-            at: values.member.start,
-            problem: format!("the member `{}`: {problem}", values.member.name),
-        },
-        Problem::Size(problem) => values.fault(name, problem),
-        Problem::Other(problem) => values.other_layout(name, problem),
+    let array = Array::of(header, size, options).map_err(|refusal| match refusal {
+        Refusal::NoUnit(problem) => Error::time_unit(name, values.member.start, values.member.problem(problem)),
+        Refusal::Size(problem) => values.fault(name, problem),
+        Refusal::Other(problem) => values.other_layout(name, problem),
     })?;
     let len = array.len as u64;
     let unit = match array.unit {
@@ -358,7 +369,7 @@ fn table_of(bytes: &[u8], name: &str, members: Vec<Member>, options: &ReadOption
                     "the member `{}` has times without fractions among floating-point numbers, which may be µs or ms",
                     values.member.name
                 );
-                return Err(Error::TimeUnit { file: name.into(), at: values.member.start, problem });
+                return Err(Error::time_unit(name, values.member.start, problem));
             }
             TimeUnit::Milliseconds
         }

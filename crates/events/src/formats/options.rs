@@ -1,7 +1,8 @@
 //! Options for reading a file of events, for facts that the file does not state or states wrongly.
 
 use super::Format;
-use super::time_unit::TimeUnit;
+use crate::problem::UnitProblem;
+use crate::time_unit::TimeUnit;
 use crate::{Choice, Columns, Error, Remedy, Result, Sensor};
 
 /// Options of a reader. With the default, the file decides.
@@ -96,12 +97,12 @@ impl ReadOptions {
     /// The unit of times: the one that the file states, or else the one of the options.
     ///
     /// # Errors
-    /// A text that describes the contradiction if both exist and differ. `times` names the column
+    /// [`UnitProblem::Asked`] if both exist and differ. `times` names the column
     /// of which the file states the unit.
-    pub(super) fn unit(&self, stated: Option<TimeUnit>, times: &str) -> Result<Option<TimeUnit>, String> {
+    pub(super) fn unit(&self, stated: Option<TimeUnit>, times: &str) -> Result<Option<TimeUnit>, UnitProblem> {
         match (stated, self.time_unit) {
             (Some(stated), Some(asked)) if stated != asked && !self.where_supported => {
-                Err(format!("{times} is in {stated}, and {asked} is asked for"))
+                Err(UnitProblem::Asked { of: times.into(), stated, asked })
             }
             (stated, asked) => Ok(stated.or(asked)),
         }

@@ -24,6 +24,7 @@ use super::hdf5::{self, Dataset, File, Layout};
 use super::streams::choose;
 use super::values::{self, Number, ValueBytes};
 use super::{Container, Fit, Format, Probe, ReadOptions, Reading, StreamInfo, SupportedOption, TimeUnit};
+use crate::problem::{ArrayProblem, Part, Problem, UnitProblem};
 use crate::{Choice, Columns, Error, Remedy, Result, Sensor};
 
 /// The format description; see the module.
@@ -114,7 +115,8 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
     for (other, what) in [(&x, "x"), (&y, "y"), (&p, "polarities")] {
         let (n, times) = (other.dataset.len, t.dataset.len);
         if n != times {
-            let problem = format!("{n} values of {what} for {times} times in the group `{}`", group.path);
+            let group = group.path.clone();
+            let problem = ArrayProblem::LengthsInGroup { values: n, of: what, times, group };
             return Err(file.other_layout(other.dataset.address, problem));
         }
     }
@@ -131,10 +133,9 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
         )
     })?;
     let unit = asked.or(seconds).or(whole);
-    let unit = unit.ok_or_else(|| Error::TimeUnit {
-        file: name.into(),
-        at: file.offset_of(t.dataset.address),
-        problem: format!("the times in `{}` are no whole numbers, and their unit stands nowhere", group.time),
+    let unit = unit.ok_or_else(|| {
+        let problem = format!("the times in `{}` are no whole numbers, and their unit stands nowhere", group.time);
+        Error::time_unit(name, file.offset_of(t.dataset.address), problem)
     })?;
     let offset = group.offset.map(|address| scalar(&file, address)).transpose()?.unwrap_or(0);
     let offset_us =
@@ -149,19 +150,19 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
 /// The unit of the times that the name of their data set or its attribute `units` or `unit` states.
 fn stated_unit(file: &File, group: &Group, options: &ReadOptions) -> Result<Option<TimeUnit>> {
     let mut stated = TimeUnit::of_column(&group.time.to_lowercase()).flatten();
-    let fault = |problem| {
+    let fault = |problem: UnitProblem| {
         let remedy = "correct the attribute, or write the times without it and state their unit";
         Error::malformed(file.name(), file.offset_of(group.t), problem, remedy)
     };
     for attribute in ["units", "unit"] {
         let Some(text) = file.text_at(group.t, attribute)? else { continue };
-        let shown = format!("the attribute `{attribute}` of `{}` is `{}`", group.time, text.escape_debug());
+        let (of, shown) = (group.time.clone(), text.escape_debug().to_string());
         let text = text.trim().to_lowercase();
         match (TimeUnit::parse(&text), stated) {
             (None, _) if text.is_empty() || options.time_unit.is_some() => {}
-            (None, _) => return Err(fault(format!("{shown}, which is no unit of time that is known"))),
+            (None, _) => return Err(fault(UnitProblem::Unknown { attribute, of, text: shown })),
             (Some(unit), Some(other)) if unit != other => {
-                return Err(fault(format!("{shown}, and another statement says {other}")));
+                return Err(fault(UnitProblem::Attributes { attribute, of, text: shown, other }));
             }
             (unit, _) => stated = unit,
         }
@@ -253,8 +254,8 @@ impl Column {
                     let bytes = hdf5::decoded(file, &self.dataset.filters, chunk, raw, most)?;
                     let wanted = left.min(*elements);
                     let Some(values) = usize::try_from(wanted * size).ok().and_then(|n| bytes.get(..n)) else {
-                        let problem =
-                            format!("a chunk of {} bytes in place of {wanted} values of {size} bytes", bytes.len());
+                        let (found, expected) = (bytes.len().to_string(), format!("{wanted} values of {size} bytes"));
+                        let problem = Problem::Expected { what: "a chunk of {} bytes", found, expected };
                         return Err(file.fault(chunk.address, problem));
                     };
                     self.buffer.extend_from_slice(values);
@@ -279,7 +280,7 @@ impl Column {
             Error::Malformed { at, problem, remedy, .. } => {
                 let event = done + at.saturating_sub(self.taken as u64) / self.number.size() as u64;
                 let at = file.offset_of(self.dataset.address);
-                Error::malformed(file.name(), at, format!("event {event}: {problem}"), remedy)
+                Error::malformed(file.name(), at, problem.inside(Part::Event(event)), remedy)
             }
             other => other,
         }
@@ -334,7 +335,8 @@ impl Reader {
         values::polarities(p.number, p.place(&self.name), slots.on).map_err(|e| p.located(file, *done, e))?;
         for (i, time) in slots.t_us.iter_mut().enumerate() {
             *time = time.checked_add_signed(self.offset_us).ok_or_else(|| {
-                let problem = format!("event {}: the time {time} µs with `{OFFSET}` is negative", done + i as u64);
+                let problem = Problem::from(ArrayProblem::NegativeTime { t_us: *time, offset: OFFSET });
+                let problem = problem.inside(Part::Event(done + i as u64));
                 let at = file.offset_of(t.dataset.address);
                 Error::malformed(file.name(), at, problem, Remedy::START_AT_ZERO)
             })?;

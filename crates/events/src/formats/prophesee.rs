@@ -8,6 +8,7 @@
 use super::oddities::Oddities;
 use super::records::{Records, SliceOrigin};
 use super::{Oddity, Probe, ReadOptions};
+use crate::problem::{HeaderProblem, Truncation};
 use crate::{Columns, Result, Sensor};
 
 /// A header line has at most this many bytes; longer ones are treated as data.
@@ -98,7 +99,7 @@ impl Header {
 
     /// Returns an error for sizes that no sensor has, and for sizes that differ.
     fn check_sizes(&self, file: &str) -> Result<()> {
-        let refuse = |problem: String| {
+        let refuse = |problem: HeaderProblem| {
             let remedy = "correct the header, or state the sensor";
             Err(SliceOrigin { file, at: 0 }.error(0, problem, remedy))
         };
@@ -111,14 +112,14 @@ impl Header {
             let shown = shown.escape_debug().take(80).collect::<String>();
             let (Ok(width), Ok(height)) = (w.parse(), h.parse()) else {
                 if is_number(w) && is_number(h) {
-                    return refuse(format!("the header says `{shown}`, a size that no sensor has"));
+                    return refuse(HeaderProblem::NoSize { stated: shown });
                 }
                 continue;
             };
             let sensor = Sensor { width, height };
             match &first {
                 Some((before, stated)) if *stated != sensor => {
-                    return refuse(format!("the header states two sizes, `{before}` and `{shown}`"));
+                    return refuse(HeaderProblem::TwoSizes { first: before.clone(), second: shown });
                 }
                 Some(_) => {}
                 None => first = Some((shown, sensor)),
@@ -236,7 +237,11 @@ impl<W: Words> Records for Headed<W> {
             return if rest.is_empty() { Ok(()) } else { Err(place.truncated(W::WHAT, rest.len(), W::WORD)) };
         }
         if !self.ended && !rest.is_empty() {
-            return Err(place.error(0, "truncated: the file ends inside a line of its header", "get the file again"));
+            return Err(place.error(
+                0,
+                Truncation::Described("the file ends inside a line of its header".into()),
+                "get the file again",
+            ));
         }
         if rest.len() < W::PREFIX {
             return Err(place.truncated("the type of events after the header", rest.len(), W::PREFIX));
@@ -260,7 +265,10 @@ impl<W: Words> Records for Headed<W> {
 
 #[cfg(test)]
 mod tests {
+    use tickless_testing::assert_problem;
+
     use super::*;
+    use crate::Problem;
 
     fn header(text: &str) -> (Header, usize) {
         Header::of(&Probe::whole(text.as_bytes()))
@@ -280,16 +288,24 @@ mod tests {
     #[test]
     fn sizes_that_cannot_be_are_refused() {
         let decode = |text: &str| crate::formats::decode(format!("% evt 3.0\n{text}% end\n").as_bytes(), "a.raw");
-        let error = |text: &str| decode(text).unwrap_err().to_string();
-        let found = error("% format EVT3;height=720;width=1280\n% geometry 640x480\n");
-        assert!(found.starts_with("a.raw: byte 0: the header states two sizes, `geometry 640x480`"), "{found}");
-        assert!(found.contains("height=720;width=1280"), "{found}");
-        assert!(error("% geometry 640x480\n% Width 304\n% Height 240\n").contains("two sizes"));
-        assert!(error("% geometry 640x480\n% geometry 1280x720\n").contains("two sizes"));
+        let error = |text: &str| decode(text).unwrap_err();
+        let sizes = |text: &str| match error(text).problem() {
+            Some(Problem::Header(HeaderProblem::TwoSizes { first, second })) => [first.clone(), second.clone()],
+            other => panic!("{other:?}"),
+        };
+        let text = "% format EVT3;height=720;width=1280\n% geometry 640x480\n";
+        assert!(error(text).to_string().starts_with("a.raw: byte 0: "));
+        let [first, second] = sizes(text);
+        assert!(first == "geometry 640x480" && second.contains("height=720;width=1280"), "{first}, {second}");
+        assert_eq!(sizes("% geometry 640x480\n% Width 304\n% Height 240\n")[0], "geometry 640x480");
+        assert_eq!(sizes("% geometry 640x480\n% geometry 1280x720\n")[1], "geometry 1280x720");
         for absurd in ["-640x480", "1000000000x1000000000", "640x65536", "99999999999999999999999x1"] {
-            assert!(error(&format!("% geometry {absurd}\n")).contains("a size that no sensor has"), "{absurd}");
+            let stated = format!("geometry {absurd}");
+            assert_problem!(error(&format!("% {stated}\n")), HeaderProblem::NoSize { stated });
         }
-        assert!(error("% format EVT3;height=-1;width=5\n").contains("no sensor has"));
+        let negative = error("% format EVT3;height=-1;width=5\n");
+        let problem = negative.problem().unwrap();
+        assert!(matches!(problem, Problem::Header(HeaderProblem::NoSize { .. })), "{negative}");
         assert!(decode("% format EVT3;height=480;width=640\n% geometry 640x480\n").is_ok());
         // If the options state a sensor, contradictions in the header are ignored.
         let options = ReadOptions { sensor: Some(Sensor { width: 640, height: 480 }), ..ReadOptions::default() };

@@ -17,6 +17,7 @@ mod write;
 use super::hdf5::{self, Class, Dataset, Datatype, File, Layout};
 use super::values::{self, Number, ValueBytes};
 use super::{Container, Fit, Format, Probe, ReadOptions, Reading, SupportedOption, TimeUnit, ecf, planar_hdf5, shd};
+use crate::problem::{ArrayProblem, Problem, UnitProblem};
 use crate::{Choice, Columns, Error, Remedy, Result, Sensor};
 
 /// The format description; see the module.
@@ -48,7 +49,7 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
     let file = File::open(bytes, name)?;
     let Some(events) = file.dataset(EVENTS)? else {
         let names = file.root_names()?.iter().map(|name| name.escape_debug().to_string()).collect::<Vec<_>>();
-        let problem = format!("no events at /{EVENTS}; the file holds: {}", names.join(", "));
+        let problem = ArrayProblem::NoEvents { path: EVENTS, holds: names };
         let remedy = "store them there, or as data sets x, y, t and p in one group";
         return Err(Error::malformed(name, 0, problem, remedy));
     };
@@ -103,8 +104,9 @@ impl Container for Reader {
                 self.next += 1;
                 let found = out.len() - before;
                 if found < wanted {
-                    let what = format!("a chunk of {found} events in place of {wanted}");
-                    return Err(file.fault(chunk.address, what));
+                    let (found, expected) = (found.to_string(), wanted.to_string());
+                    let problem = Problem::Expected { what: "a chunk of {} events", found, expected };
+                    return Err(file.fault(chunk.address, problem));
                 }
             }
         }
@@ -183,8 +185,8 @@ impl Members {
             )
         })?;
         if unit.is_none() && t.1.is_float() {
-            let problem = format!("the member `{name}` is no integer, and its unit is not stated");
-            return Err(Error::TimeUnit { file: file.name().into(), at: file.offset_of(events.address), problem });
+            let problem = UnitProblem::NoInteger { of: format!("the member `{name}`"), several: false };
+            return Err(Error::time_unit(file.name(), file.offset_of(events.address), problem));
         }
         let unit = unit.unwrap_or(TimeUnit::Microseconds);
         let (_, p) = find(&|name| ["p", "on", "polarity"].contains(&name), "p")?;

@@ -13,6 +13,7 @@ use super::decoder::{Container, Decoder, Reading};
 use super::detect::detect;
 use super::probe::{HEAD, Probe};
 use super::{Axes, EventStream, Format, Oddity, ReadOptions};
+use crate::problem::Problem;
 use crate::progress::{Progress, Silent};
 use crate::source::{self, Bytes};
 use crate::{Columns, Error, Result, Sensor};
@@ -457,7 +458,12 @@ impl EventReader {
 fn broken(name: &str, at: u64, e: std::io::Error) -> Error {
     match e.kind() {
         std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput | std::io::ErrorKind::UnexpectedEof => {
-            Error::malformed(name, at, format!("broken gzip or other stream ({e})"), "get the file again")
+            Error::malformed(
+                name,
+                at,
+                Problem::Broken { what: "broken gzip or other stream", reason: e.to_string() },
+                "get the file again",
+            )
         }
         _ => Error::Io { path: PathBuf::from(name), source: e },
     }

@@ -8,7 +8,8 @@
 
 use super::Oddity;
 use super::decoder::{Decoder, PIECE};
-use crate::{Columns, Error, Remedy, Result, Sensor};
+use crate::problem::Truncation;
+use crate::{Columns, Error, Problem, Remedy, Result, Sensor};
 
 /// The location of a byte slice, for error messages.
 #[derive(Debug, Clone, Copy)]
@@ -21,13 +22,14 @@ pub struct SliceOrigin<'a> {
 
 impl SliceOrigin<'_> {
     /// An error at byte `offset` of the slice.
-    pub fn error(&self, offset: usize, problem: impl Into<String>, remedy: impl Into<Remedy>) -> Error {
+    pub fn error(&self, offset: usize, problem: impl Into<Problem>, remedy: impl Into<Remedy>) -> Error {
         Error::malformed(self.file, self.at.saturating_add(offset as u64), problem, remedy)
     }
 
     /// The error for a record that is truncated at the end of the file after `rest` of `of` bytes.
-    pub fn truncated(&self, what: &str, rest: usize, of: usize) -> Error {
-        self.error(0, format!("truncated: {what} has {rest} of {of} bytes"), "get the file again")
+    pub fn truncated(&self, part: &'static str, rest: usize, of: usize) -> Error {
+        let truncation = Truncation::Size { part: part.into(), found: rest as u64, expected: of as u64 };
+        self.error(0, truncation, "get the file again")
     }
 }
 
@@ -168,7 +170,7 @@ impl<R: Records> Decoder for RecordDecoder<R> {
 
 impl<R: Records> RecordDecoder<R> {
     fn too_long(&self) -> Error {
-        let problem = format!("no end of line or record within {} bytes", R::LONGEST);
+        let problem = Problem::NoEnd { limit: R::LONGEST as u64 };
         Error::malformed(&self.file, self.at, problem, "check that the file is what its name says")
     }
 }

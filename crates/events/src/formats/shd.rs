@@ -12,7 +12,7 @@ use super::cursor::Cursor;
 use super::hdf5::{self, Class, Dataset, Datatype, File, Heaps};
 use super::values::half;
 use super::{Container, Fit, Format, Probe, ReadOptions, Reading, SupportedOption};
-use crate::{Columns, Error, Recording, Result, Sensor};
+use crate::{Columns, Error, Problem, Recording, Result, Sensor};
 
 /// The format description; see the module.
 pub const FORMAT: Format = Format {
@@ -194,14 +194,14 @@ impl Shd {
 }
 
 /// The error for a valid file that does not have the layout of SHD.
-fn other_layout(file: &File, address: u64, problem: impl Into<String>) -> Error {
+fn other_layout(file: &File, address: u64, problem: impl Into<Problem>) -> Error {
     let remedy = "give a file as the authors of SHD publish it";
     Error::malformed(file.name(), file.offset_of(address), problem, remedy)
 }
 
 /// Finds the numbers of each sample.
 fn samples(file: &File, dataset: &Dataset, floats: bool, heaps: &mut Heaps) -> Result<Samples> {
-    let fault = |problem: &str| Err(file.fault(dataset.address, problem));
+    let fault = |problem: &'static str| Err(file.fault(dataset.address, problem));
     let Class::Sequence(base) = &dataset.datatype.class else {
         return Err(other_layout(file, dataset.address, "the samples are no sequences of variable length"));
     };

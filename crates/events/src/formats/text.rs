@@ -28,6 +28,7 @@ use number::Decimal;
 use super::encoder::EventEncoder;
 use super::records::{RecordDecoder, Records, SliceOrigin};
 use super::{Fit, Format, Probe, ReadOptions, Reading, SupportedOption, TimeUnit};
+use crate::problem::{Part, Problem, TextProblem, UnitProblem};
 use crate::{Choice, Columns, Error, Event, Remedy, Result, Sensor};
 
 /// The format description; see the module.
@@ -85,15 +86,13 @@ struct Start {
 
 /// The reason why a line is not an event.
 enum Fault {
-    /// A description of the problem.
-    Line(String),
-    /// Its time has a decimal point and no unit. The fields are the time's text, and whether it has
-    /// a fraction.
-    NoUnit(String, bool),
+    Line(TextProblem),
+    /// Its time has a decimal point and no unit.
+    NoUnit(UnitProblem),
 }
 
-impl From<String> for Fault {
-    fn from(problem: String) -> Fault {
+impl From<TextProblem> for Fault {
+    fn from(problem: TextProblem) -> Fault {
         Fault::Line(problem)
     }
 }
@@ -116,8 +115,8 @@ impl Records for Text {
         self.line(rest, place, out)?;
         let assumed = self.start.is_some_and(|start| start.assumed);
         match self.order.contradiction().filter(|_| assumed) {
-            Some((at, name)) => {
-                let problem = format!("t, the third column, falls here, and {name} never does");
+            Some((at, ascending)) => {
+                let problem = Problem::from(TextProblem::TimeFalls { ascending });
                 let remedy = "name the columns in the first line, for example `t x y p`, or `x y t p` if t does fall";
                 Err(SliceOrigin { at, ..place }.error(0, problem, remedy))
             }
@@ -150,7 +149,8 @@ impl Text {
     fn any_line(&mut self, mut line: &[u8], place: SliceOrigin<'_>, out: &mut Columns) -> Result<()> {
         if place.at == 0 {
             if line.starts_with(b"\xFF\xFE") || line.starts_with(b"\xFE\xFF") {
-                return Err(place.error(0, "text in UTF-16", "save it as UTF-8"));
+                let problem = Problem::Unknown { what: "text in {}", found: "UTF-16".into() };
+                return Err(place.error(0, problem, "save it as UTF-8"));
             }
             line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
         }
@@ -181,14 +181,10 @@ impl Text {
                 Ok(())
             }
             Err(Fault::Line(problem)) => {
-                let problem = format!("`{}` is no event: {problem}", shortened(trimmed));
+                let problem = Problem::from(problem).inside(Part::Line(shortened(trimmed)));
                 Err(place.error(0, problem, REMEDY))
             }
-            Err(Fault::NoUnit(time, fraction)) => {
-                let has = if fraction { "a fraction" } else { "a decimal point" };
-                let problem = format!("the time `{time}` has {has}, and its unit is not stated");
-                Err(Error::TimeUnit { file: place.file.into(), at: place.at, problem })
-            }
+            Err(Fault::NoUnit(problem)) => Err(Error::time_unit(place.file, place.at, problem)),
         }
     }
 
@@ -196,8 +192,8 @@ impl Text {
         if let Some(unit) = head::unit_in_words(line) {
             let contradicts = |other: &TimeUnit| *other != unit;
             let read = self.start.map(|s| s.layout.unit.or(self.options.time_unit).unwrap_or(TimeUnit::Microseconds));
-            if let Some(other) = self.unit.or(read).filter(contradicts) {
-                let problem = format!("`{}` states {unit} as the unit of time, and {other} before", shortened(line));
+            if let Some(before) = self.unit.or(read).filter(contradicts) {
+                let problem = UnitProblem::Changed { comment: shortened(line), stated: unit, before };
                 return Err(place.error(0, problem, "state one unit, before the first event"));
             }
             self.unit = Some(unit);
@@ -213,7 +209,7 @@ impl Text {
         match stated {
             Some(layout) if layout.same_places(&start.layout) => start.assumed = false,
             Some(_) => {
-                let problem = format!("`{}` names the columns in another order than before", shortened(line));
+                let problem = TextProblem::Reordered { comment: shortened(line) };
                 return Err(place.error(0, problem, "keep recordings of different columns in files of their own"));
             }
             None => {}
@@ -234,12 +230,12 @@ impl Text {
         for comment in &self.comments {
             let stated = comment.layout(columns).map_err(|problem| {
                 let remedy = "name the columns alone in the first line, for example `# t_s x y p`";
-                place.error(0, format!("a comment before this line: {problem}"), remedy)
+                place.error(0, Problem::from(problem).inside(Part::Comment), remedy)
             })?;
             match (stated, found) {
                 (Some(a), Some(b)) if !a.same_places(&b) => {
                     let remedy = "keep the one that is right";
-                    return Err(place.error(0, "two comments before this line name the columns differently", remedy));
+                    return Err(place.error(0, TextProblem::TwoComments, remedy));
                 }
                 // Several comments may name the columns, and only one of them may state the unit.
                 (Some(a), Some(b)) => found = Some(Layout { unit: b.unit.or(a.unit), ..b }),
@@ -257,7 +253,7 @@ impl Text {
         if let (Some(column), Some(comment)) = (layout.unit, self.unit)
             && column != comment
         {
-            let problem = format!("the column of times is in {column}, and a comment states {comment}");
+            let problem = UnitProblem::Comment { column, comment };
             return Err(place.error(0, problem, "keep the one that is right"));
         }
         layout.unit = layout.unit.or(self.unit);
@@ -271,13 +267,13 @@ impl Text {
         let mut cells = [&b""[..]; MOST_CELLS];
         let count = separator.cells(line, &mut cells);
         if count != layout.columns {
-            let named = if assumed { "" } else { ", as are named" };
-            return Err(Fault::Line(format!("it has {count} columns, not {}{named}", layout.columns)));
+            let columns = TextProblem::Columns { found: count, expected: layout.columns, named: !assumed };
+            return Err(Fault::Line(columns));
         }
         let number = |at: usize| Decimal::parse(cells[at]);
-        let pixel = |at: usize, name: &str| {
+        let pixel = |at: usize, column: &'static str| {
             let value = number(at).and_then(Decimal::whole).and_then(|v| u16::try_from(v).ok());
-            value.ok_or_else(|| format!("{name} is not a whole number of 0 to 65535"))
+            value.ok_or(TextProblem::Pixel { column })
         };
         let (x, y) = (pixel(layout.x, "x")?, pixel(layout.y, "y")?);
         let t_us = self.time(cells[layout.t], layout.unit)?;
@@ -293,7 +289,7 @@ impl Text {
                 match Decimal::parse(digits).and_then(Decimal::whole) {
                     Some(1) => !negative,
                     Some(0) => false,
-                    _ => return Err(Fault::Line("p is none of 1, 0 and -1".into())),
+                    _ => return Err(Fault::Line(TextProblem::Polarity)),
                 }
             }
         };
@@ -302,24 +298,25 @@ impl Text {
 
     fn time(&self, text: &[u8], stated: Option<TimeUnit>) -> Result<u64, Fault> {
         let shown = || String::from_utf8_lossy(text).into_owned();
+        let no_unit = |fraction: bool| Fault::NoUnit(UnitProblem::Decimal { time: shown(), fraction });
         let Some(number) = Decimal::parse(text) else {
-            return Err(Fault::Line("t is not a time: a number of 0 or more".into()));
+            return Err(Fault::Line(TextProblem::Time));
         };
         // jAER writes seconds with a decimal point and µs without one.
         let written = (self.jaer && text.contains(&b'.')).then_some(TimeUnit::Seconds);
         match stated.or(self.options.time_unit).or(written) {
             Some(unit) => number.scaled(unit.exponent()),
             None => match number.whole() {
-                None if number.scaled(0).is_some() => return Err(Fault::NoUnit(shown(), true)),
+                None if number.scaled(0).is_some() => return Err(no_unit(true)),
                 // A writer of whole µs writes no decimal point, unless it writes all numbers with
                 // an exponent.
                 Some(_) if text.contains(&b'.') && !text.iter().any(|b| matches!(b, b'e' | b'E')) => {
-                    return Err(Fault::NoUnit(shown(), false));
+                    return Err(no_unit(false));
                 }
                 whole => whole,
             },
         }
-        .ok_or_else(|| Fault::Line(format!("t, `{}`, is beyond 64 bits of µs", shown())))
+        .ok_or_else(|| Fault::Line(TextProblem::TimeTooLate { time: shown() }))
     }
 }
 
@@ -343,11 +340,11 @@ impl Order {
         self.falls = [self.falls[0] | (e.x < last.x), self.falls[1] | (e.y < last.y)];
     }
 
-    /// The offset where t falls, and the name of the one column that never falls.
-    fn contradiction(&self) -> Option<(u64, &'static str)> {
+    /// The offset where t falls, and the one column that never falls.
+    fn contradiction(&self) -> Option<(u64, char)> {
         let name = match self.falls {
-            [false, true] => "x, the first,",
-            [true, false] => "y, the second,",
+            [false, true] => 'x',
+            [true, false] => 'y',
             _ => return None,
         };
         self.t_falls.map(|at| (at, name))
@@ -408,14 +405,21 @@ fn fits(probe: &Probe<'_>) -> Fit {
 
 #[cfg(test)]
 mod tests {
+    use tickless_testing::assert_problem;
+
     use super::*;
+
+    /// The problem of a unit that is asked for and differs from that of the column.
+    fn asked(stated: TimeUnit, asked: TimeUnit) -> UnitProblem {
+        UnitProblem::Asked { of: "the column of times".into(), stated, asked }
+    }
 
     fn decode(text: impl AsRef<[u8]>) -> Result<Vec<Event>> {
         FORMAT.decode(text.as_ref(), "a.txt").map(|s| s.events.to_vec())
     }
 
-    fn error(text: &str) -> String {
-        decode(text).unwrap_err().to_string()
+    fn error(text: &str) -> Error {
+        decode(text).unwrap_err()
     }
 
     fn in_unit(text: &str, unit: TimeUnit) -> Result<Vec<Event>> {
@@ -459,24 +463,37 @@ mod tests {
 
     #[test]
     fn what_is_no_event_names_the_line_and_the_remedy() {
-        assert!(error("1 2 3 1\n4 x 6 1\n").starts_with("a.txt: byte 8: `4 x 6 1` is no event: y is not"));
-        assert!(error("1 2 3\n").contains("it has 3 columns, not 4"));
-        assert!(error("1 2 3 4 5\n").contains("it has 5 columns, not 4"));
-        assert!(error("t,x,y,p\n1,2,3,1,\n").contains("it has 5 columns, not 4, as are named"));
-        assert!(error("t,x,y,p,note\n1,2,3,1\n").contains("it has 4 columns, not 5, as are named"));
-        assert!(error("1 70000 3 1\n").contains("y is not a whole number"));
-        assert!(error("-1 2 3 1\n").contains("x is not a whole number"));
-        assert!(error("1 2 3 2\n").contains("p is none of"));
-        assert!(error("1 2 -3 1\n").contains("t is not a time"));
-        assert!(error("1 2 1e30 1\n").contains("beyond 64 bits"));
-        assert!(error("hello\n").contains("`hello` is no event"));
-        assert!(error(&"1 ".repeat(5000)).contains("no end of line"));
-        assert!(error("0.5 1 2 1\n").contains("name other columns or units in the first line"));
-        assert!(error("# timestamp x y sign\n1 2 3 1\n").contains("`sign` is not understood"));
-        assert!(error("# t x y p\n1 2 3 1\n# x y t p\n").contains("another order"));
-        assert!(error("# t x y p\n# x y t p\n1 2 3 1\n").contains("differently"));
-        let utf16 = decode(b"\xFF\xFEt\0,\0").unwrap_err().to_string();
-        assert!(utf16.contains("UTF-16"), "{utf16}");
+        let line = |text: &str| vec![Part::Line(text.into())];
+        let columns = |found, expected, named| TextProblem::Columns { found, expected, named };
+        for (text, shown, problem) in [
+            ("1 2 3 1\n4 x 6 1\n", "4 x 6 1", TextProblem::Pixel { column: "y" }),
+            ("1 2 3\n", "1 2 3", columns(3, 4, false)),
+            ("1 2 3 4 5\n", "1 2 3 4 5", columns(5, 4, false)),
+            ("t,x,y,p\n1,2,3,1,\n", "1,2,3,1,", columns(5, 4, true)),
+            ("t,x,y,p,note\n1,2,3,1\n", "1,2,3,1", columns(4, 5, true)),
+            ("1 70000 3 1\n", "1 70000 3 1", TextProblem::Pixel { column: "y" }),
+            ("-1 2 3 1\n", "-1 2 3 1", TextProblem::Pixel { column: "x" }),
+            ("1 2 3 2\n", "1 2 3 2", TextProblem::Polarity),
+            ("1 2 -3 1\n", "1 2 -3 1", TextProblem::Time),
+            ("1 2 1e30 1\n", "1 2 1e30 1", TextProblem::TimeTooLate { time: "1e30".into() }),
+            ("hello\n", "hello", columns(1, 4, false)),
+            ("0.5 1 2 1\n", "0.5 1 2 1", TextProblem::Pixel { column: "x" }),
+        ] {
+            let error = error(text);
+            let byte = text.find(shown).unwrap();
+            assert_problem!(error, at format!("a.txt: byte {byte}: "), problem);
+            assert_eq!(error.problem().unwrap().parts(), line(shown).iter().collect::<Vec<_>>(), "{error}");
+            assert!(error.to_string().ends_with(REMEDY), "{error}");
+        }
+        assert_problem!(error(&"1 ".repeat(5000)), Problem::NoEnd { limit: LONGEST_LINE as u64 });
+        let sign = error("# timestamp x y sign\n1 2 3 1\n");
+        assert_problem!(sign, TextProblem::NotUnderstood { columns: None, words: vec!["sign".into()] });
+        assert_eq!(sign.problem().unwrap().parts(), [&Part::Comment]);
+        let comment = "# x y t p".to_owned();
+        assert_problem!(error("# t x y p\n1 2 3 1\n# x y t p\n"), TextProblem::Reordered { comment });
+        assert_problem!(error("# t x y p\n# x y t p\n1 2 3 1\n"), TextProblem::TwoComments);
+        let utf16 = decode(b"\xFF\xFEt\0,\0").unwrap_err();
+        assert_problem!(utf16, Problem::Unknown { what: "text in {}", found: "UTF-16".into() });
     }
 
     #[test]
@@ -486,13 +503,15 @@ mod tests {
             assert!(matches!(&error, Error::TimeUnit { .. }), "{text:?}: {error}");
             assert_eq!(error.choices(), [Choice::TimeUnit]);
             assert!(error.to_string().contains("t_s"), "{error}");
+            let decimal = |p: &Problem| matches!(p, Problem::Unit(UnitProblem::Decimal { fraction: true, .. }));
+            assert!(error.problem().is_some_and(decimal), "{error}");
         }
         let times = |text: &str, unit| in_unit(text, unit).map(|e| e.iter().map(|e| e.t_us).collect::<Vec<_>>());
         assert_eq!(times("t,x,y,p\n0.000937,1,2,1\n3,1,2,1\n", TimeUnit::Seconds).unwrap(), [937, 3_000_000]);
         assert_eq!(times("1 2 0.5 1\n", TimeUnit::Milliseconds).unwrap(), [500]);
         assert_eq!(times("t_ms,x,y,p\n1,1,2,1\n", TimeUnit::Milliseconds).unwrap(), [1000]);
-        let error = times("t_ms,x,y,p\n1,1,2,1\n", TimeUnit::Seconds).unwrap_err().to_string();
-        assert!(error.contains("the column of times is in ms, and s is asked for"), "{error}");
+        let error = times("t_ms,x,y,p\n1,1,2,1\n", TimeUnit::Seconds).unwrap_err();
+        assert_problem!(error, asked(TimeUnit::Milliseconds, TimeUnit::Seconds));
     }
 
     #[test]
@@ -514,11 +533,13 @@ mod tests {
             assert_eq!(t(&format!("{comment}\n{line}\n")).unwrap(), [us], "{comment}");
         }
         assert_eq!(t("# t in s\nx,y,t,p\n1,2,0.5,1\n").unwrap(), [500_000]);
-        assert!(error("# t in s\nx,y,t_ms,p\n1,2,0.5,1\n").contains("is in ms, and a comment states s"));
-        assert!(error("# t in s\n# unit: ms\n1 2 5 1\n").contains("states ms as the unit of time, and s before"));
-        assert!(error("1 2 5 1\n# unit: ms\n").contains("states ms as the unit of time, and us before"));
-        let asked = in_unit("# t in s\n1 2 5 1\n", TimeUnit::Milliseconds).unwrap_err().to_string();
-        assert!(asked.contains("is in s, and ms is asked for"), "{asked}");
+        let (s, ms, us) = (TimeUnit::Seconds, TimeUnit::Milliseconds, TimeUnit::Microseconds);
+        let both = error("# t in s\nx,y,t_ms,p\n1,2,0.5,1\n");
+        assert_problem!(both, UnitProblem::Comment { column: ms, comment: s });
+        let changed = |before| UnitProblem::Changed { comment: "# unit: ms".into(), stated: ms, before };
+        assert_problem!(error("# t in s\n# unit: ms\n1 2 5 1\n"), changed(s));
+        assert_problem!(error("1 2 5 1\n# unit: ms\n"), changed(us));
+        assert_problem!(in_unit("# t in s\n1 2 5 1\n", ms).unwrap_err(), asked(s, ms));
     }
 
     #[test]
@@ -526,7 +547,7 @@ mod tests {
         for text in ["1 2 1000.0 1\n1 2 2000.0 1\n", "t,x,y,p\n1000.0,1,2,1\n"] {
             let error = decode(text).unwrap_err();
             assert!(matches!(&error, Error::TimeUnit { .. }), "{error}");
-            assert!(error.to_string().contains("the time `1000.0` has a decimal point"), "{error}");
+            assert_problem!(error, UnitProblem::Decimal { time: "1000.0".into(), fraction: false });
             assert_eq!(in_unit(text, TimeUnit::Milliseconds).unwrap()[0].t_us, 1_000_000);
         }
     }
@@ -534,9 +555,9 @@ mod tests {
     #[test]
     fn an_order_of_columns_that_the_times_contradict_is_refused() {
         let found = error("1000 120 80 1\n1000 121 75 0\n1001 119 81 1\n");
-        let problem = "t, the third column, falls here, and x, the first, never";
-        assert!(found.starts_with("a.txt: byte 14: ") && found.contains(problem), "{found}");
-        assert!(error("1000 120 80 1\n1000 121 75 0\n1000 119 81 1\n").contains("x, the first,"), "one time only");
+        assert_problem!(found, at "a.txt: byte 14: ", TextProblem::TimeFalls { ascending: 'x' });
+        let one_time = error("1000 120 80 1\n1000 121 75 0\n1000 119 81 1\n");
+        assert_problem!(one_time, TextProblem::TimeFalls { ascending: 'x' });
         // A polarity is not mistaken for a time.
         for text in [
             "# x y t p\n1000 120 80 1\n1000 121 75 0\n1001 119 81 1\n",

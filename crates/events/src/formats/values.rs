@@ -2,7 +2,7 @@
 //! compounds share this code, so that both refuse negative numbers and numbers that are too large.
 
 use super::TimeUnit;
-use crate::{Error, Result};
+use crate::{Error, Problem, Result};
 
 /// A type of number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,14 +69,14 @@ impl ValueBytes<'_> {
             let Some(&value) = rest.first_chunk() else {
                 return Err(self.fault(i, "truncated".into()));
             };
-            *slot = read(value).map_err(|found| self.fault(i, format!("{} is {found}", self.what)))?;
+            *slot = read(value).map_err(|found| self.fault(i, Problem::OutOfRange { value: self.what, found }))?;
             rest = rest.get(self.step..).unwrap_or_default();
         }
         Ok(())
     }
 
     #[cold]
-    fn fault(&self, i: usize, problem: String) -> Error {
+    fn fault(&self, i: usize, problem: Problem) -> Error {
         let at = if self.packed { 0 } else { self.first + i * self.step };
         Error::malformed(self.file, self.base.saturating_add(at as u64), problem, "check what the columns mean")
     }

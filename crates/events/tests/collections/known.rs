@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use tickless_events::Sensor;
 use tickless_events::formats;
 use tickless_events::info::{Info, info};
+use tickless_events::problem::{DatasetProblem, Problem};
+use tickless_events::{Error, Sensor};
+use tickless_testing::assert_problem;
 
 use super::folder::{File, folder};
 use super::made::{events, file, gz};
@@ -24,10 +26,23 @@ fn known(path: &Path) -> (String, usize, usize) {
     }
 }
 
-fn error(path: &Path) -> String {
-    let error = info(path).unwrap_err().to_string();
-    assert!(error.starts_with(&path.display().to_string()) && error.len() < 600, "{error}");
+fn error(path: &Path) -> Error {
+    let error = info(path).unwrap_err();
+    let said = error.to_string();
+    assert!(said.starts_with(&path.display().to_string()) && said.len() < 600, "{said}");
     error
+}
+
+/// What the data set at a path misses.
+fn missing(path: &Path) -> String {
+    match error(path) {
+        Error::Missing { what, .. } => what,
+        other => panic!("{other}"),
+    }
+}
+
+fn not_a_zip(error: &Error) -> bool {
+    matches!(error.problem(), Some(Problem::Unreadable { what: "zip archive", .. }))
 }
 
 #[test]
@@ -35,7 +50,8 @@ fn a_part_too_many_is_named() {
     let root = tempfile::tempdir().unwrap();
     let part_of_two_classes = |part: &'static str| ["a", "b"].map(|class| (format!("{part}/{class}/0.dat"), dat()));
     folder(root.path(), &["train", "valid", "test"].map(part_of_two_classes).concat());
-    assert!(error(root.path()).contains("beside the parts `train` and `test` lies `valid`"));
+    let [train, test, other] = ["train", "test", "valid"].map(String::from);
+    assert_problem!(error(root.path()), DatasetProblem::ThirdPart { train, test, other });
 }
 
 #[test]
@@ -49,9 +65,9 @@ fn missing_labels_of_dvs_gesture_are_named() {
     }
     files.push(("user24_led_labels.csv".into(), b"class,startTime_usec,endTime_usec\n1,0,5000\n".to_vec()));
     folder(root.path(), &files);
-    assert!(error(root.path()).contains("user01_led_labels.csv not found"));
+    assert_eq!(missing(root.path()), "user01_led_labels.csv");
     std::fs::remove_file(root.path().join("trials_to_train.txt")).unwrap();
-    assert!(error(root.path()).contains("trials_to_train.txt not found"));
+    assert_eq!(missing(root.path()), "trials_to_train.txt");
 }
 
 #[test]
@@ -78,16 +94,17 @@ fn what_is_wrong_with_nmnist_is_named() {
         ["Train", "Test"].iter().flat_map(|part| (0..10).map(move |d| format!("{part}/{d}/1.bin"))).collect();
     names.push("Train/extra/1.bin".into());
     folder(root.path(), &names.iter().map(|name| (name.clone(), bin())).collect::<Vec<_>>());
-    let found = info(root.path()).unwrap_err().to_string();
-    assert!(found.contains("Train/extra/1.bin: `extra` is no digit 0 to 9"), "{found}");
+    let found = info(root.path()).unwrap_err();
+    assert!(found.to_string().contains("Train/extra/1.bin: "), "{found}");
+    assert_problem!(found, DatasetProblem::NoDigit { class: "extra".into() });
     std::fs::remove_dir_all(root.path().join("Train/extra")).unwrap();
     assert_eq!(known(root.path()), ("nmnist".into(), 10, 20));
     std::fs::remove_dir_all(root.path().join("Test")).unwrap();
-    assert!(error(root.path()).contains("Test.zip or the folder Test not found"));
+    assert!(missing(root.path()).starts_with("Test.zip "));
     std::fs::remove_dir_all(root.path().join("Train")).unwrap();
     std::fs::write(root.path().join("Train.zip"), b"no zip").unwrap();
-    let found = info(root.path()).unwrap_err().to_string();
-    assert!(found.contains("Train.zip: not a readable zip archive"), "{found}");
+    let found = info(root.path()).unwrap_err();
+    assert!(not_a_zip(&found) && found.to_string().contains("Train.zip: "), "{found}");
 }
 
 #[test]
@@ -117,20 +134,22 @@ fn one_file_that_is_wrong_is_named_and_not_the_list_of_data_sets() {
     let root = tempfile::tempdir().unwrap();
     let path = |name: &str| root.path().join(name);
     folder(&path("stray"), &[("a/0.dat".into(), dat()), ("b/0.dat".into(), dat()), ("b/notes.pdf".into(), vec![1])]);
-    let found = info(&path("stray")).unwrap_err().to_string();
-    assert!(found.contains("notes.pdf: a file of no known format in the folder of a class"), "{found}");
+    let found = info(&path("stray")).unwrap_err();
+    assert!(found.to_string().contains("notes.pdf: "), "{found}");
+    assert_problem!(found, DatasetProblem::OtherFile);
     folder(&path("archive"), &[("a/0.dat".into(), dat()), ("b.zip".into(), b"broken".to_vec())]);
-    let found = info(&path("archive")).unwrap_err().to_string();
-    assert!(found.contains("b.zip") && found.contains("archive"), "{found}");
+    let found = info(&path("archive")).unwrap_err();
+    assert!(found.to_string().contains("b.zip: "), "{found}");
+    assert_problem!(found, DatasetProblem::ArchiveBeside);
     folder(&path("flat"), &[("0.dat".into(), dat()), ("1.dat".into(), dat())]);
-    assert!(error(&path("flat")).contains("a folder for each class not found"));
+    let flat = error(&path("flat"));
+    assert!(matches!(&flat, Error::Missing { path: of, .. } if *of == path("flat")), "{flat}");
     folder(&path("mnist"), &[("train-images-idx3-ubyte".into(), vec![0, 0, 8, 3])]);
-    let found = info(&path("mnist")).unwrap_err().to_string();
-    assert!(found.contains("mnist: train-labels-idx1-ubyte (plain or .gz) not found"), "{found}");
+    assert_eq!(missing(&path("mnist")), "train-labels-idx1-ubyte (plain or .gz)");
     std::fs::write(path("broken.zip"), b"PK").unwrap();
-    assert!(error(&path("broken.zip")).contains("not a readable zip archive"));
+    assert!(not_a_zip(&error(&path("broken.zip"))));
     folder(&path("papers"), &[("a.pdf".into(), vec![1]), ("b.pdf".into(), vec![1])]);
-    assert!(error(&path("papers")).contains("no recording in a.pdf, b.pdf; give a folder"));
+    assert_problem!(error(&path("papers")), DatasetProblem::NoDataset { contents: "a.pdf, b.pdf".into() });
 }
 
 #[test]
@@ -146,14 +165,15 @@ fn images_and_random_bytes_are_not_viewed_as_recordings() {
     for (name, bytes) in [("test_batch.bin", records.clone()), ("test_batch.bin.gz", gz(&records))] {
         let path = root.path().join(name);
         std::fs::write(&path, bytes).unwrap();
-        let refused = formats::open(&path).err().unwrap().to_string();
-        assert!(refused.contains("images of CIFAR in binary records, no recording"), "{refused}");
+        let refused = formats::open(&path).err().unwrap();
+        assert_problem!(refused, Problem::NoRecording { what: "images of CIFAR in binary records" });
         assert!(matches!(info(&path), Ok(Info::Images { format: "cifar10", count: 5, .. })));
     }
     let path = root.path().join("cut.bin.gz");
     let packed = gz(&records);
     std::fs::write(&path, &packed[..packed.len() - 9]).unwrap();
-    assert!(info(&path).unwrap_err().to_string().contains("broken gzip stream"));
+    let cut = info(&path).unwrap_err();
+    assert!(matches!(cut.problem(), Some(Problem::Broken { what: "broken gzip stream", .. })), "{cut}");
     let path = root.path().join("images.idx");
     let header = [0, 0, 8, 3, 0, 0, 0, 100, 0, 0, 0, 28, 0, 0, 0, 28];
     let mut images = header.into_iter().chain([9; 100 * 784]).collect::<Vec<u8>>();
@@ -167,24 +187,30 @@ fn images_and_random_bytes_are_not_viewed_as_recordings() {
     for name in ["test_batch.bin", "test_batch.bin.gz"] {
         let path = root.path().join(name);
         std::fs::write(&path, if name.ends_with("gz") { gz(&wrong) } else { wrong.clone() }).unwrap();
-        let refused = info(&path).unwrap_err().to_string();
-        assert!(refused.contains("byte 6146: label 10, expected less than 10"), "{refused}");
+        let refused = info(&path).unwrap_err();
+        let (found, expected) = ("10".into(), "less than 10".into());
+        assert_problem!(refused, at format!("{}: byte 6146: ", path.display()), Problem::Expected {
+            what: "label {}",
+            found,
+            expected,
+        });
     }
     let path = root.path().join("random.bin");
     std::fs::write(&path, (0..20_000).map(|_| byte()).collect::<Vec<u8>>()).unwrap();
     for refused in [formats::open(&path).err().unwrap(), info(&path).unwrap_err()] {
-        let refused = refused.to_string();
-        assert!(refused.contains("random.bin: byte ") && refused.contains("the time falls"), "{refused}");
+        assert!(matches!(refused.problem(), Some(Problem::TimesFall { .. })), "{refused}");
+        assert!(refused.to_string().contains("random.bin: byte "), "{refused}");
     }
-    for (name, bytes, word) in [
+    for (name, bytes, what) in [
         ("a.raw", &b"#ROSBAG V2.0\n"[..], "a ROS bag"),
-        ("x", b"MATLAB 5.0 MAT-file", "MATLAB"),
-        ("a.bin", b"BZh9", "bzip2"),
+        ("x", b"MATLAB 5.0 MAT-file", "a MATLAB file"),
+        ("a.bin", b"BZh9", "packed with bzip2"),
     ] {
         let path = root.path().join(name);
         std::fs::write(&path, bytes).unwrap();
-        let refused = [formats::open(&path).err().unwrap(), info(&path).unwrap_err()].map(|e| e.to_string());
-        assert!(refused.iter().all(|e| e.contains(word)), "{refused:?}");
+        for refused in [formats::open(&path).err().unwrap(), info(&path).unwrap_err()] {
+            assert_problem!(refused, Problem::NoRecording { what });
+        }
     }
 }
 
@@ -197,9 +223,9 @@ fn files_of_zeros_are_evidence_of_nothing() {
         let bytes = if name == "5000.bin" { &zeros[..5000] } else { &zeros[..] };
         std::fs::write(&path, if name.ends_with("gz") { gz(bytes) } else { bytes.to_vec() }).unwrap();
         for refused in [formats::open(&path).and_then(|r| r.read_to_end()).err(), info(&path).err()] {
-            let refused = refused.unwrap_or_else(|| panic!("{name} was read")).to_string();
-            assert!(!refused.contains("CIFAR") && !refused.contains("images"), "{refused}");
-            let repeats = refused.contains("all events are one and the same");
+            let refused = refused.unwrap_or_else(|| panic!("{name} was read"));
+            assert!(!matches!(refused.problem(), Some(Problem::NoRecording { .. })), "{refused}");
+            let repeats = refused.problem() == Some(&Problem::OneEvent);
             assert_eq!(repeats, name.contains(".bin"), "{refused}");
         }
     }
@@ -209,6 +235,6 @@ fn files_of_zeros_are_evidence_of_nothing() {
     tar[257..262].copy_from_slice(b"ustar");
     std::fs::write(root.path().join("t"), tar).unwrap();
     for refused in [formats::open(&root.path().join("t")).err().unwrap(), info(&root.path().join("t")).unwrap_err()] {
-        assert!(refused.to_string().contains("a tar archive"), "{refused}");
+        assert_problem!(refused, Problem::NoRecording { what: "a tar archive" });
     }
 }

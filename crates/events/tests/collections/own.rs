@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use tickless_events::problem::{ArchiveProblem, DatasetProblem};
 use tickless_events::{Choice, DataRequest, Dataset, Error, Sensor, Split, datasets};
+use tickless_testing::assert_problem;
 
 use super::folder::{File, folder};
 use super::made::{events, file, gz};
@@ -10,19 +12,15 @@ use super::parts::{part, zip_bytes};
 
 const SENSOR: Sensor = Sensor { width: 32, height: 20 };
 
-fn try_open(path: &Path, change: impl FnOnce(&mut DataRequest)) -> Result<Box<dyn Dataset>, Error> {
+fn open(path: &Path, change: impl FnOnce(&mut DataRequest)) -> Result<Box<dyn Dataset>, Error> {
     let mut request = DataRequest::new("folder", Some(path));
     change(&mut request);
     datasets::open(&request)
 }
 
-fn open(path: &Path, change: impl FnOnce(&mut DataRequest)) -> Result<Box<dyn Dataset>, String> {
-    try_open(path, change).map_err(|e| e.to_string())
-}
-
 /// The error of a request that is refused.
 fn refused(path: &Path, change: impl FnOnce(&mut DataRequest)) -> Error {
-    try_open(path, change).err().expect("refused")
+    open(path, change).err().expect("refused")
 }
 
 /// A file of `n` events that states its sensor.
@@ -44,8 +42,9 @@ fn check(data: &dyn Dataset) {
     assert_eq!(data.class_names(), ["a2", "a10"]);
     assert_eq!(part(data, Split::Train), [(0, 4), (1, 1)]);
     assert_eq!(part(data, Split::Test), [(0, 5), (1, 2), (1, 3)]);
-    let error = data.sample(Split::Test, 3).unwrap_err().to_string();
-    assert_eq!(error, "folder: no sample 3, the test part has 3; use an index below that");
+    let error = data.sample(Split::Test, 3).unwrap_err();
+    let Error::NoSample { dataset, split: "test", index: 3, len: 3 } = &error else { panic!("{error}") };
+    assert_eq!(dataset, "folder");
 }
 
 #[test]
@@ -86,8 +85,7 @@ fn folders_zips_and_wrapped_zips_read_alike() {
     std::fs::write(&nested, zip_bytes(&by_class, true)).unwrap();
     check(&*open(&nested, first).unwrap());
     std::fs::write(&nested, zip_bytes(&by_class, false)).unwrap();
-    let error = open(&nested, first).err().unwrap();
-    assert!(error.contains("compressed inside another archive; unpack the outer archive"), "{error}");
+    assert_problem!(refused(&nested, first), ArchiveProblem::Compressed);
 }
 
 #[test]
@@ -99,8 +97,8 @@ fn an_archive_unpacked_beside_itself_does_not_count_twice() {
     let data = open(root.path(), |_| ()).unwrap();
     assert_eq!(data.len(Split::Train) + data.len(Split::Test), 4);
     folder(root.path(), &[("all.zip".into(), zip)]);
-    let error = open(root.path(), |_| ()).err().unwrap();
-    assert!(error.contains("all.zip: an archive beside folders; move"), "{error}");
+    let place = format!("{}: ", root.path().join("all.zip").display());
+    assert_problem!(refused(root.path(), |_| ()), at place, DatasetProblem::ArchiveBeside);
 }
 
 #[test]
@@ -168,19 +166,18 @@ fn parts_may_be_folders_or_zips_with_the_same_classes() {
         let data = open(&root.path().join(path), |_| ()).unwrap();
         assert_eq!(part(&*data, Split::Train), [(0, 1), (1, 2)]);
         assert_eq!(part(&*data, Split::Test), [(0, 3)]);
-        let error = open(&root.path().join(path), |r| r.test_share = Some(0.5)).err().unwrap();
-        assert!(error.contains("there are the parts train and test, and the request asks for"), "{error}");
+        let error = refused(&root.path().join(path), |r| r.test_share = Some(0.5));
+        assert_eq!(error.choices(), [Choice::TestShare, Choice::TrainFirst], "{error}");
     }
     folder(&root.path().join("parts"), &named(&[("TEST/c/3.es", 3)]));
-    let error = open(&root.path().join("parts"), |_| ()).err().unwrap();
-    assert!(error.contains("the test part has a class `c`"), "{error}");
+    let error = refused(&root.path().join("parts"), |_| ());
+    assert_problem!(error, DatasetProblem::TestClass { class: "c".into() });
     folder(&root.path().join("zips"), &named(&[("val/c/3.es", 3)]));
-    let error = open(&root.path().join("zips"), |_| ()).err().unwrap();
-    assert!(error.contains("archive beside folders"), "{error}");
+    assert_problem!(refused(&root.path().join("zips"), |_| ()), DatasetProblem::ArchiveBeside);
     let third = root.path().join("third");
     folder(&third, &named(&[("train/a/1.es", 1), ("test/a/1.es", 1), ("val/a/1.es", 1)]));
-    let error = open(&third, |_| ()).err().unwrap();
-    assert!(error.contains("beside the parts `train` and `test` lies `val`"), "{error}");
+    let [train, test, other] = ["train", "test", "val"].map(String::from);
+    assert_problem!(refused(&third, |_| ()), DatasetProblem::ThirdPart { train, test, other });
 }
 
 #[test]
@@ -196,10 +193,10 @@ fn the_split_is_by_share_and_seed_unless_said_otherwise() {
     assert_eq!(test(&|r| r.train_first = Some(19)), [(0, 39), (1, 40)]);
     let both = &[Choice::TestShare, Choice::TrainFirst][..];
     for (change, value, choices) in [
-        (&(|r: &mut DataRequest| r.train_first = Some(20)) as &dyn Fn(&mut DataRequest), "class `0` has 20", both),
+        (&(|r: &mut DataRequest| r.train_first = Some(20)) as &dyn Fn(&mut DataRequest), "`0` has 20 ", both),
         (&|r| r.train_first = Some(0), "0 recordings", &[Choice::TrainFirst]),
-        (&|r| r.test_share = Some(1.0), "a share of 1 ", &[Choice::TestShare]),
-        (&|r| r.test_share = Some(f64::NAN), "a share of NaN ", &[Choice::TestShare]),
+        (&|r| r.test_share = Some(1.0), " of 1 ", &[Choice::TestShare]),
+        (&|r| r.test_share = Some(f64::NAN), " of NaN ", &[Choice::TestShare]),
         (&|r| (r.test_share, r.train_first) = (Some(0.5), Some(1)), "both ", both),
     ] {
         let error = refused(root.path(), change);
@@ -207,7 +204,7 @@ fn the_split_is_by_share_and_seed_unless_said_otherwise() {
         assert!(error.to_string().contains(value), "{error}");
     }
     let note = open(root.path(), |r| r.seed = 9).unwrap().describe().to_string();
-    assert!(note.contains("0.2000 of each class for testing, drawn by seed 9"), "{note}");
+    assert!(note.contains("0.2000 of ") && note.contains(" seed 9"), "{note}");
 }
 
 #[test]
@@ -217,14 +214,15 @@ fn what_does_not_belong_in_a_class_is_named() {
     folder(root.path(), &[("b/.hidden".into(), vec![1]), ("b/y.es".into(), stating(3))]);
     assert!(open(root.path(), |_| ()).is_ok(), "hidden files are no recordings");
     folder(root.path(), &[("b/notes.pdf".into(), vec![1])]);
-    let error = open(root.path(), |_| ()).err().unwrap();
-    assert!(error.contains("notes.pdf: a file of no known format in the folder of a class; move"), "{error}");
+    let place = format!("{}: ", root.path().join("b/notes.pdf").display());
+    assert_problem!(refused(root.path(), |_| ()), at place, DatasetProblem::OtherFile);
     std::fs::remove_file(root.path().join("b/notes.pdf")).unwrap();
     std::fs::create_dir(root.path().join("c")).unwrap();
-    let error = open(root.path(), |_| ()).err().unwrap();
-    assert!(error.contains("c: an empty folder; remove it"), "{error}");
+    let place = format!("{}: ", root.path().join("c").display());
+    assert_problem!(refused(root.path(), |_| ()), at place, DatasetProblem::Empty);
     let flat = root.path().join("flat");
     folder(&flat, &named(&[("1.es", 1)]));
-    let error = open(&flat, |_| ()).err().unwrap();
-    assert!(error.contains("a folder for each class not found; the layout is CLASS/RECORDING"), "{error}");
+    let error = refused(&flat, |_| ());
+    let Error::Missing { path, remedy, .. } = &error else { panic!("{error}") };
+    assert!(*path == flat && remedy.to_string().contains("CLASS/RECORDING"), "{error}");
 }

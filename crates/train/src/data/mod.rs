@@ -165,3 +165,25 @@ impl Source {
         Ok((span / n, events / n))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use tickless_events::formats::TimeUnit;
+    use tickless_net::recipe::Recipe;
+
+    /// The list of a recipe stands in a crate that cannot see the one of the readers.
+    #[test]
+    fn a_recipe_may_state_each_unit_of_time_that_the_readers_know_and_no_other() {
+        let stated = |unit: &str| {
+            let text = format!("[data]\nset = \"folder\"\ntime_unit = \"{unit}\"\n[network]\nname = \"demo\"\n");
+            Recipe::parse(&text, Path::new("r.toml"), &[])
+        };
+        let known: Vec<&str> = TimeUnit::WORDS.iter().map(|(word, _)| *word).collect();
+        for unit in &known {
+            assert!(stated(unit).is_ok(), "{unit}");
+        }
+        let refused = stated("min").unwrap_err().to_string();
+        assert!(refused.contains("\"min\"") && refused.ends_with(&known.join(", ")), "{refused}");
+    }
+}

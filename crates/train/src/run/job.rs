@@ -245,7 +245,7 @@ fn tell(recipe: &Recipe, network: &Network, facts: &RunFacts, mean_steps: f64, p
     }
     progress.detail(&format!("an iteration runs {mean_steps:.1} time steps on average"));
     progress.detail(&format!("{} threads on {}", facts.machine.threads, facts.machine.cpu));
-    warnings(recipe, network).iter().for_each(|w| progress.warn(w));
+    warnings(recipe, network).iter().for_each(|w| progress.warn(&w.to_string()));
 }
 
 /// Sends the folder's checkpoint to every worker, because other hosts may not see the folder.

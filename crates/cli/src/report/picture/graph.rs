@@ -12,6 +12,9 @@ const LEFT: f64 = 84.0;
 const BOX: f64 = 520.0;
 /// Distance of the lines beside the boxes.
 const LANE: f64 = 11.0;
+/// Lines arrive this much above the middle of a row and leave it this much below, so that a line that
+/// ends at a row does not look as if it went on.
+const APART: f64 = 5.0;
 
 /// Draws a network.
 pub(crate) fn picture(s: &Summary) -> Picture {
@@ -54,7 +57,7 @@ pub(crate) fn picture(s: &Summary) -> Picture {
     }
     for link in &links {
         let x = LEFT + BOX + 12.0 + LANE * link.lane as f64;
-        let (from, to) = (y(link.from) + ROW / 2.0, y(link.to) + ROW / 2.0);
+        let (from, to) = link.ends(y);
         let right = LEFT + BOX;
         p.line([(right, from), (x, from), (x, to), (right, to)], Ink::TEXT, 1.25);
         p.area([(right, to), (right + 6.0, to - 3.5), (right + 6.0, to + 3.5)], Ink::TEXT);
@@ -82,7 +85,7 @@ fn stages(p: &mut Picture, layers: &[LayerSummary], width: f64, y: impl Fn(usize
 
 fn ink_of(kind: &str) -> Ink {
     match kind {
-        "conv" | "linear" => series(2),
+        "conv" | "linear" | "attention" => series(2),
         "neuron" => series(0),
         "norm" => series(1),
         "ttm" => series(3),
@@ -95,6 +98,13 @@ struct Link {
     from: usize,
     to: usize,
     lane: usize,
+}
+
+impl Link {
+    /// Where the line leaves its source and where it arrives; `y` is the top of a row.
+    fn ends(&self, y: impl Fn(usize) -> f64) -> (f64, f64) {
+        (y(self.from) + ROW / 2.0 + APART, y(self.to) + ROW / 2.0 - APART)
+    }
 }
 
 /// Rows of the inputs of a layer; a layer that reads one twice is listed once.
@@ -134,13 +144,21 @@ mod tests {
         for l in &s.layers {
             assert!(text.contains(&l.name), "{}", l.name);
         }
-        let links = links(&s.layers);
         // One line from each block's entry to its addition, and where the shortcut is a convolution
         // one more from the block's main branch.
-        assert_eq!(links.len(), 8 + 3);
-        for (i, a) in links.iter().enumerate() {
-            for b in &links[..i] {
-                assert!(a.lane != b.lane || a.to <= b.from || b.to <= a.from, "two lines on one another");
+        assert_eq!(links(&s.layers).len(), 8 + 3);
+        // In a block of attention: lines to the keys, the values and the addition, from the queries and
+        // the keys to the product, and around the MLP.
+        let attention = summary(&build("spikformer-4-384", &ZooOptions::default()).unwrap());
+        assert_eq!(links(&attention.layers).len(), 1 + 4 * 6);
+        for s in [&s, &attention] {
+            let ends = |l: &Link| l.ends(|row| ROW * row as f64);
+            let links = links(&s.layers);
+            for (i, a) in links.iter().enumerate() {
+                for b in &links[..i] {
+                    let ((top, end), (other, last)) = (ends(a), ends(b));
+                    assert!(a.lane != b.lane || end < other || last < top, "{}: two lines touch", s.network);
+                }
             }
         }
     }

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use twox_hash::XxHash3_64;
 
 use super::super::files;
+use crate::problem::Problem;
 use crate::source::{self, Bytes};
 use crate::{Columns, Error, Recording, Result, Sensor};
 
@@ -116,14 +117,14 @@ impl CacheFile {
     /// length of the file.
     pub fn open(path: &Path, key: &[u8; 32], n: usize, sensor: Sensor) -> Result<CacheFile> {
         let io = |source| Error::Io { path: path.to_path_buf(), source };
-        let broken = |at, problem| Error::malformed(&path.display().to_string(), at, problem, REMEDY);
+        let broken = |at, problem: Problem| Error::malformed(&path.display().to_string(), at, problem, REMEDY);
         let file = File::open(path).map_err(io)?;
         let len = file.metadata().map_err(io)?.len();
         let store = source::map_random(&file).map_or(Store::Read(file), Store::Mapped);
         let start = store.get(0, HEAD).map_err(io)?.into_owned();
         let place = u64::from_le_bytes(*start[64..].first_chunk().unwrap_or(&[0; 8]));
         if place < HEAD || Some(len) != (n as u64).checked_mul(24).and_then(|n| n.checked_add(place)) {
-            return Err(broken(64, format!("an index of {n} recordings at byte {place} of a file of {len}")));
+            return Err(broken(64, format!("an index of {n} recordings at byte {place} of a file of {len}").into()));
         }
         let bytes = store.get(place, len - place).map_err(io)?;
         // The head is a function of key, sensor, index and offset, so comparing all of it also
@@ -148,7 +149,8 @@ impl CacheFile {
 
     /// Reads recording `i` and verifies its checksum.
     pub fn recording(&self, i: usize, sensor: Sensor) -> Result<Recording> {
-        let broken = |at, problem: &str| Error::malformed(&self.path.display().to_string(), at, problem, REMEDY);
+        let broken =
+            |at, problem: &'static str| Error::malformed(&self.path.display().to_string(), at, problem, REMEDY);
         let entry = self.index.get(i).ok_or_else(|| broken(0, "no such recording"))?;
         let size = entry.events.checked_mul(EVENT).ok_or_else(|| broken(entry.place, "too many events"))?;
         let bytes = self.store.get(entry.place, size);

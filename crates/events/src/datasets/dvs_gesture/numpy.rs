@@ -4,6 +4,7 @@ use super::super::natural;
 use super::super::tree::Leaf;
 use super::Trial;
 use crate::formats::npy::gesture_trial;
+use crate::problem::DatasetProblem;
 use crate::{Error, Result};
 
 /// Users up to this number are in the training part, all others in the test part.
@@ -18,7 +19,7 @@ pub(super) fn find(mut leaves: Vec<Leaf>) -> Result<[Vec<Trial>; 2]> {
     let (mut train, mut test) = (Vec::new(), Vec::new());
     for leaf in leaves {
         let Some((user, class)) = gesture_trial(&leaf.path) else {
-            return Err(Error::unexpected(leaf.place.label(), "not a trial of DVS-Gesture", REMEDY));
+            return Err(Error::unexpected(leaf.place.label(), DatasetProblem::NoTrial, REMEDY));
         };
         let trial = Trial { class, place: leaf.place, time: None };
         if user <= LAST_OF_TRAIN { train.push(trial) } else { test.push(trial) }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::super::tree::Leaf;
 use super::{NAMES, Trial};
+use crate::problem::DatasetProblem;
 use crate::{Error, Result};
 
 /// The lists of the training and the test part.
@@ -56,7 +57,7 @@ fn spans(text: &str, file: &str) -> Result<Vec<(usize, (u64, u64))>> {
                 spans.push((class as usize - 1, (from, to)));
             }
             _ => {
-                let problem = format!("`{line}` is no gesture");
+                let problem = DatasetProblem::NoGesture { line: line.into() };
                 let remedy = "a line is class,startTime_usec,endTime_usec with class 1 to 11 and start before end";
                 return Err(Error::malformed(file, start, problem, remedy));
             }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::Key;
 use super::super::files;
+use crate::problem::DatasetProblem;
 use crate::{Error, Result};
 
 /// The images of a part, sorted by class and name.
@@ -37,7 +38,7 @@ pub fn classes(folder: &Path) -> Result<Vec<String>> {
     for entry in files::entries(folder)? {
         if !entry.is_dir() {
             let remedy = "put each image into the folder of its class";
-            return Err(Error::unexpected(entry.display().to_string(), "not the folder of a class", remedy));
+            return Err(Error::unexpected(entry.display().to_string(), DatasetProblem::NoClass, remedy));
         }
         names.push(name(&entry)?);
     }
@@ -69,7 +70,7 @@ impl Listing {
     /// Lists a part. Each of its classes must be in `classes`.
     pub fn read(folder: PathBuf, classes: &[String]) -> Result<Listing> {
         if let Some(other) = self::classes(&folder)?.iter().find(|&c| classes.binary_search(c).is_err()) {
-            let problem = format!("a class `{other}` that the training part has not");
+            let problem = DatasetProblem::OwnClass { class: other.clone() };
             return Err(Error::unexpected(folder.display().to_string(), problem, "give both parts the same classes"));
         }
         let mut listing = Listing { folder, names: String::new(), ends: Vec::new(), after: Vec::new() };
@@ -80,11 +81,7 @@ impl Listing {
             for image in images {
                 if !is_image(&image) {
                     let file = image.display().to_string();
-                    return Err(Error::unexpected(
-                        file,
-                        "neither JPEG nor PNG in the folder of a class",
-                        "move it away",
-                    ));
+                    return Err(Error::unexpected(file, DatasetProblem::NoImage, "move it away"));
                 }
                 listing.names += &name(&image)?;
                 listing.ends.push(listing.names.len());

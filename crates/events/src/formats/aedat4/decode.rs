@@ -8,6 +8,7 @@ use super::{Compression, MAGIC};
 use crate::formats::decoder::PIECE;
 use crate::formats::streams::choose;
 use crate::formats::{Decoder, StreamInfo};
+use crate::problem::{PacketProblem, Problem, Truncation};
 use crate::{Columns, Error, Result, Sensor};
 
 /// The largest header, in bytes, that is accepted.
@@ -97,15 +98,15 @@ impl Decoder for Packets {
         if self.in_table() {
             return Ok(());
         }
-        let what = match &self.open {
-            None => "the header".into(),
+        let truncation = match &self.open {
+            None => Truncation::Incomplete { part: "the header" },
             Some((Header { end: Some(end), .. }, _)) if self.rest.is_empty() && self.skip == 0 => {
-                format!("the header says that packets go up to byte {end}, and the file")
+                Truncation::Packets { end: *end }
             }
             Some(_) if self.rest.is_empty() && self.skip == 0 => return Ok(()),
-            Some(_) => "a packet".into(),
+            Some(_) => Truncation::Incomplete { part: "a packet" },
         };
-        Err(self.fault(format!("truncated: {what} is not complete")))
+        Err(self.fault(truncation))
     }
 
     fn sensor(&self) -> Option<Sensor> {
@@ -114,7 +115,7 @@ impl Decoder for Packets {
 }
 
 impl Packets {
-    fn fault(&self, problem: impl Into<String>) -> Error {
+    fn fault(&self, problem: impl Into<Problem>) -> Error {
         Error::malformed(&self.file, self.at, problem, "get the file again")
     }
 
@@ -151,7 +152,7 @@ impl Packets {
         let header = header::parse(&bytes[start..self.need], &self.file, start as u64)?;
         let taken = self.need;
         if let Some(end) = header.end.filter(|&end| end < taken as u64) {
-            return Err(self.fault(format!("packets up to byte {end}, which lies inside the header")));
+            return Err(self.fault(PacketProblem::EndInHeader { end }));
         }
         let stream = self.choose(&header)?;
         self.open = Some((header, stream));
@@ -163,7 +164,7 @@ impl Packets {
         let mut events: Vec<_> = header.streams.iter().filter(|s| s.events).collect();
         if events.is_empty() {
             let remedy = "the recorder has to write the events of the camera, not only its frames";
-            return Err(Error::malformed(&self.file, MAGIC.len() as u64, "no stream of events", remedy));
+            return Err(Error::malformed(&self.file, MAGIC.len() as u64, PacketProblem::NoEvents, remedy));
         }
         let info = |s: &&Stream| StreamInfo { number: s.id, name: s.name.clone(), sensor: s.sensor };
         let streams: Vec<_> = events.iter().map(info).collect();
@@ -209,13 +210,11 @@ impl Packets {
         let (id, size) = (number(0), number(4));
         let known = self.open.as_ref().is_some_and(|(header, _)| header.streams.iter().any(|s| s.id == id));
         let Some(size) = usize::try_from(size).ok().filter(|_| known) else {
-            return Err(self.fault(format!(
-                "a packet of {size} bytes of stream {id}; the header knows no such stream, or no packet has such a size"
-            )));
+            return Err(self.fault(PacketProblem::Stream { stream: id, bytes: size }));
         };
         let behind = self.at + (start + 8 + size) as u64;
         if end.is_some_and(|end| behind > end) {
-            return Err(self.fault(format!("a packet up to byte {behind}, behind the end of all packets")));
+            return Err(self.fault(PacketProblem::BehindEnd { end: behind }));
         }
         Ok((id, size))
     }

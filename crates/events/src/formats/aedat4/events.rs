@@ -7,6 +7,7 @@ use tickless_simd::{Isa, Loop};
 
 use super::flat::{Origin, Table};
 use super::unpack::Unpacked;
+use crate::problem::PacketProblem;
 use crate::{Columns, Result};
 
 const EVENT: usize = 16;
@@ -20,13 +21,13 @@ pub fn append(unpacked: Unpacked<'_>, place: Origin<'_>, out: &mut Columns) -> R
     add(elements, out).map_err(|problem| place.fault(problem))
 }
 
-fn add(elements: &[u8], out: &mut Columns) -> Result<(), String> {
+fn add(elements: &[u8], out: &mut Columns) -> Result<(), PacketProblem> {
     let before = out.len();
     let (elements, _) = elements.as_chunks::<EVENT>();
     let signs = decode(elements, Isa::best(), out);
     if signs.0 >> 63 == 1 || signs.1 & 0x8000_8000 != 0 {
         out.truncate(before);
-        return Err("an event before time 0, or left of or above the sensor".into());
+        return Err(PacketProblem::NegativeEvent);
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! text is a u32 offset to a u32 length, which the elements follow. Offsets are relative to their
 //! own position. All numbers are little endian.
 
+use crate::problem::{PacketProblem, Part, Problem, Truncation};
 use crate::{Error, Result};
 
 /// A table inside a buffer.
@@ -28,8 +29,8 @@ pub struct Origin<'a> {
 
 impl Origin<'_> {
     #[cold]
-    pub fn fault(&self, problem: impl AsRef<str>) -> Error {
-        let problem = format!("{}: {}", self.what, problem.as_ref());
+    pub fn fault(&self, problem: impl Into<Problem>) -> Error {
+        let problem = problem.into().inside(Part::Named(self.what));
         Error::malformed(self.file, self.at, problem, "get the file again")
     }
 }
@@ -38,14 +39,16 @@ impl<'a> Table<'a> {
     /// The root table of a buffer that begins with its size and contains these letters.
     pub fn root(bytes: &'a [u8], letters: [u8; 4], place: Origin<'a>) -> Result<Table<'a>> {
         let Some((size, bytes)) = bytes.split_first_chunk::<4>() else {
-            return Err(place.fault(format!("truncated: {} bytes in place of 4", bytes.len())));
+            return Err(place.fault(Truncation::Buffer { found: bytes.len() as u64, expected: 4 }));
         };
         let size = u32::from_le_bytes(*size) as usize;
         if size != bytes.len() {
-            return Err(place.fault(format!("{} bytes in place of {size}", bytes.len())));
+            let (found, expected) = (bytes.len().to_string(), size.to_string());
+            return Err(place.fault(Problem::Expected { what: "{} bytes", found, expected }));
         }
         if bytes.get(4..8) != Some(&letters) {
-            return Err(place.fault(format!("the letters {} are missing", String::from_utf8_lossy(&letters))));
+            let letters = String::from_utf8_lossy(&letters).into_owned();
+            return Err(place.fault(PacketProblem::Letters { letters }));
         }
         let mut table = Table { bytes, at: 0, layout: 0, fields: 0, place };
         table.at = table.follow(0)?;
@@ -93,6 +96,6 @@ impl<'a> Table<'a> {
         let at = self.follow(at)?;
         let count = u32::from_le_bytes(self.array(at)?) as usize;
         let bytes = self.bytes.get(at.saturating_add(4)..).and_then(|rest| rest.get(..count.checked_mul(size)?));
-        bytes.ok_or_else(|| self.place.fault(format!("{count} elements of {size} bytes in {} bytes", self.bytes.len())))
+        bytes.ok_or_else(|| self.place.fault(PacketProblem::Elements { count, size, bytes: self.bytes.len() }))
     }
 }

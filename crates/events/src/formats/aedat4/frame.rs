@@ -16,6 +16,7 @@ use twox_hash::XxHash32;
 use super::block;
 use super::kernel::{self, Run};
 use crate::formats::cursor::Cursor;
+use crate::problem::{PacketProblem, Problem};
 
 /// The largest decompressed packet in bytes: 16 million events. The limit protects against
 /// decompression bombs.
@@ -54,7 +55,7 @@ struct Block<'a> {
     end: usize,
 }
 
-fn cut<E>(_: E) -> String {
+fn cut<E>(_: E) -> Problem {
     "an LZ4 frame is truncated".into()
 }
 
@@ -65,7 +66,7 @@ impl<'a> Frames<'a> {
     }
 
     /// Decompresses the rest of the packet; returns the number of bytes.
-    pub fn rest(mut self) -> Result<usize, String> {
+    pub fn rest(mut self) -> Result<usize, Problem> {
         while self.open()? {
             self.run(|run| block::rest(run).map(|()| true))?;
         }
@@ -74,7 +75,7 @@ impl<'a> Frames<'a> {
 
     /// Advances to the next block that must be decompressed, unless the current one is unfinished.
     /// Returns false at the end of the packet.
-    fn open(&mut self) -> Result<bool, String> {
+    fn open(&mut self) -> Result<bool, Problem> {
         while self.block.is_none() {
             match &self.frame {
                 Some(frame) => {
@@ -108,7 +109,7 @@ impl<'a> Frames<'a> {
         Ok(true)
     }
 
-    fn begin_frame(&mut self) -> Result<Frame, String> {
+    fn begin_frame(&mut self) -> Result<Frame, Problem> {
         let from = &mut self.from;
         if from.u32().map_err(cut)? != MAGIC {
             return Err("no LZ4 frame".into());
@@ -116,41 +117,43 @@ impl<'a> Frames<'a> {
         let head = from.rest();
         let (flags, sizes) = (from.u8().map_err(cut)?, from.u8().map_err(cut)?);
         if flags >> 6 != 1 || flags & 1 != 0 || !(4..8).contains(&(sizes >> 4 & 7)) {
-            return Err(format!("an LZ4 frame of flags {flags:#04x} {sizes:#04x}"));
+            return Err(format!("an LZ4 frame of flags {flags:#04x} {sizes:#04x}").into());
         }
         let size = if flags & 8 != 0 { Some(from.u64().map_err(cut)?) } else { None };
         let head = &head[..head.len() - from.rest().len()];
         if from.u8().map_err(cut)? != (XxHash32::oneshot(0, head) >> 8) as u8 {
-            return Err("the checksum of an LZ4 frame's head is wrong".into());
+            return Err(Problem::Checksum { of: Some("an LZ4 frame's head") });
         }
         Ok(Frame { flags, largest: 1 << (8 + 2 * (sizes >> 4 & 7)), size, start: self.n })
     }
 
-    fn end_frame(&mut self) -> Result<(), String> {
+    fn end_frame(&mut self) -> Result<(), Problem> {
         let Some(frame) = self.frame.take() else { return Ok(()) };
         let content = &self.out[frame.start..self.n];
         if frame.flags & 4 != 0 && self.from.u32().map_err(cut)? != XxHash32::oneshot(0, content) {
-            return Err("the checksum of an LZ4 frame is wrong".into());
+            return Err(Problem::Checksum { of: Some("an LZ4 frame") });
         }
         match frame.size {
             Some(size) if size != content.len() as u64 => {
-                Err(format!("{} bytes unpacked in place of {size}", content.len()))
+                let (found, expected) = (content.len().to_string(), size.to_string());
+                Err(Problem::Expected { what: "{} bytes unpacked", found, expected })
             }
             _ => Ok(()),
         }
     }
 
     /// Records that `n` bytes have been decompressed; an error if that is too many.
-    fn unpacked(&mut self, n: usize) -> Result<(), String> {
+    fn unpacked(&mut self, n: usize) -> Result<(), Problem> {
         self.n = n;
-        if n > MOST { Err(format!("more than {MOST} bytes unpacked")) } else { Ok(()) }
+        if n > MOST { Err(PacketProblem::Bomb { limit: MOST }.into()) } else { Ok(()) }
     }
 
     /// Decompresses a part of the current block. `how` returns whether the block has ended.
-    fn run(&mut self, how: impl FnOnce(&mut Run<'_>) -> Result<bool, &'static str>) -> Result<(), String> {
+    fn run(&mut self, how: impl FnOnce(&mut Run<'_>) -> Result<bool, &'static str>) -> Result<(), Problem> {
         let Some(block) = &mut self.block else { return Ok(()) };
         let mut run = run(block, self.out, self.n);
-        let ended = how(&mut run).map_err(|problem| format!("a broken LZ4 block ({problem})"))?;
+        let ended =
+            how(&mut run).map_err(|reason| Problem::Broken { what: "a broken LZ4 block", reason: reason.into() })?;
         let (at, n) = (run.at, run.n);
         block.at = at;
         if ended {
@@ -165,7 +168,7 @@ fn run<'a>(block: &Block<'a>, out: &'a mut [u8], n: usize) -> Run<'a> {
 }
 
 /// Decompresses the frames of two packets alternately.
-pub fn two(mut a: Frames<'_>, mut b: Frames<'_>) -> [Result<usize, String>; 2] {
+pub fn two(mut a: Frames<'_>, mut b: Frames<'_>) -> [Result<usize, Problem>; 2] {
     loop {
         match (a.open(), b.open()) {
             (Ok(true), Ok(true)) => {}

@@ -9,6 +9,7 @@ use roxmltree::{Document, Node, ParsingOptions};
 
 use super::Compression;
 use super::flat::{Origin, Table};
+use crate::problem::{PacketProblem, Problem};
 use crate::{Result, Sensor};
 
 /// The content of a header.
@@ -65,15 +66,15 @@ pub fn parse(bytes: &[u8], file: &str, at: u64) -> Result<Header> {
     Ok(Header { compression, end, streams })
 }
 
-fn streams(text: &str) -> Result<Vec<Stream>, String> {
+fn streams(text: &str) -> Result<Vec<Stream>, Problem> {
     let crowded = |node: &str| node.bytes().filter(|&b| b == b'=').count() > MOST_ATTRIBUTES;
     if text.contains("xmlns") || text.split('<').any(crowded) {
-        return Err("its XML has name spaces, or a node of more than 1,000 attributes".into());
+        return Err(PacketProblem::Attributes.into());
     }
     let options = ParsingOptions { nodes_limit: MOST_NODES, ..ParsingOptions::default() };
     let document = Document::parse_with_options(text, options).map_err(|e| format!("its XML is broken ({e})"))?;
     let outputs = document.descendants().find(|n| is(*n, "node", "name", "outInfo"));
-    let outputs = outputs.ok_or("its XML has no node `outInfo`, which lists the streams")?;
+    let outputs = outputs.ok_or(PacketProblem::NoNode { node: "outInfo" })?;
     let stream = |node: Node| {
         let id = node.attribute("name")?.parse().ok()?;
         let events = value(node, "typeIdentifier") == Some("EVTS");
@@ -165,7 +166,7 @@ mod tests {
     #[test]
     fn broken_and_hostile_xml_is_refused() {
         assert!(streams("").is_err());
-        assert!(streams("<dv></dv>").unwrap_err().contains("outInfo"));
+        assert_eq!(streams("<dv></dv>"), Err(PacketProblem::NoNode { node: "outInfo" }.into()));
         assert!(streams(&xml("<node>")).is_err());
         let deep = "<a>".repeat(1_000_000);
         assert!(streams(&deep).is_err());
@@ -174,7 +175,7 @@ mod tests {
         let bomb = "<!DOCTYPE a [<!ENTITY b \"bbbbbbbb\"><!ENTITY c \"&b;&b;&b;&b;\">]><dv>&c;</dv>";
         assert!(streams(bomb).is_err());
         let attributes: String = (0..100_000).map(|i| format!(" a{i}=''")).collect();
-        assert!(streams(&format!("<dv{attributes}/>")).unwrap_err().contains("attributes"));
+        assert_eq!(streams(&format!("<dv{attributes}/>")), Err(PacketProblem::Attributes.into()));
         let wide = xml(&"<b/>".repeat(MOST_NODES as usize));
         assert!(streams(&wide).is_err());
     }

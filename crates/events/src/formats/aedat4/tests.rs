@@ -1,7 +1,10 @@
 //! Tests of decoding AEDAT4, with files that are built here: streams, packets, and errors.
 
+use tickless_testing::assert_problem;
+
 use super::{MAGIC, decoder, header};
-use crate::{Columns, Result};
+use crate::problem::{PacketProblem, Problem, Truncation};
+use crate::{Columns, Error, Result};
 
 /// A file without compression: its streams (number, type), the offset of the packets' end, and
 /// packets.
@@ -29,10 +32,10 @@ fn packet_at(t: i64) -> Vec<u8> {
     [head, table, t.to_le_bytes().to_vec(), vec![3, 0, 2, 0, 1, 0, 0, 0]].concat()
 }
 
-fn times(bytes: &[u8], stream: Option<i32>) -> Result<Vec<u64>, String> {
+fn times(bytes: &[u8], stream: Option<i32>) -> Result<Vec<u64>> {
     let (mut decoder, mut out) = (decoder("x", stream), Columns::new());
     let result = decoder.push(bytes, &mut out).and_then(|()| decoder.finish(&mut out));
-    result.map(|()| out.t_us).map_err(|e| e.to_string())
+    result.map(|()| out.t_us)
 }
 
 #[test]
@@ -41,16 +44,18 @@ fn other_streams_are_passed_by() {
         file(&[(0, "IMUS"), (3, "EVTS")], -1, &[(0, vec![9; 100]), (3, packet_at(5)), (0, vec![]), (3, packet_at(6))]);
     assert_eq!(times(&bytes, None).unwrap(), [5, 6]);
     let cut = times(&bytes[..bytes.len() - 121], None);
-    assert!(cut.unwrap_err().contains("truncated"));
+    assert_problem!(cut.unwrap_err(), Truncation::Incomplete { part: "a packet" });
 }
 
 #[test]
 fn of_two_streams_of_events_one_is_named() {
     let bytes = file(&[(0, "EVTS"), (1, "EVTS")], -1, &[(0, packet_at(5)), (1, packet_at(6))]);
-    assert!(times(&bytes, None).unwrap_err().contains("2 streams of events: 0, 1"));
+    let error = times(&bytes, None).unwrap_err();
+    let Error::Streams { streams, wanted: None, .. } = &error else { panic!("{error}") };
+    assert_eq!(streams.iter().map(|s| s.number).collect::<Vec<_>>(), [0, 1]);
     assert_eq!((times(&bytes, Some(0)).unwrap(), times(&bytes, Some(1)).unwrap()), (vec![5], vec![6]));
     assert!(times(&bytes, Some(2)).is_err());
-    assert!(times(&file(&[(0, "FRME")], -1, &[]), None).unwrap_err().contains("no stream of events"));
+    assert_problem!(times(&file(&[(0, "FRME")], -1, &[]), None).unwrap_err(), PacketProblem::NoEvents);
 }
 
 #[test]
@@ -61,10 +66,10 @@ fn packets_end_where_the_header_says() {
     let with_table = [file(&streams, end, &[(0, packet_at(5)), (0, packet_at(6))]), vec![7; 33]].concat();
     assert_eq!(times(&with_table, None).unwrap(), [5, 6]);
     let error = times(&file(&streams, end, &[(0, packet_at(5))]), None).unwrap_err();
-    assert!(error.contains(&format!("up to byte {end}")), "{error}");
+    assert_problem!(error, Truncation::Packets { end: end as u64 });
     let error = times(&file(&streams, end - 1, &[(0, packet_at(5)), (0, packet_at(6))]), None).unwrap_err();
-    assert!(error.contains("behind the end of all packets"), "{error}");
-    assert!(times(&file(&streams, 20, &[]), None).unwrap_err().contains("inside the header"));
+    assert_problem!(error, PacketProblem::BehindEnd { end: end as u64 });
+    assert_problem!(times(&file(&streams, 20, &[]), None).unwrap_err(), PacketProblem::EndInHeader { end: 20 });
     assert_eq!(times(&file(&streams, 0, &[(0, packet_at(5))]), None).unwrap(), [5], "a recorder that was killed");
 }
 
@@ -76,21 +81,24 @@ fn a_packet_that_is_wrong_names_its_byte() {
     letters[8] = b'F';
     let mut count = packet_at(6);
     count[28] = 200;
-    for (packet, what) in [
-        ((7, packet_at(6)), "stream 7"),
-        ((0, packet_at(-1)), "before time 0"),
-        ((0, letters), "the letters EVTS are missing"),
-        ((0, count), "200 elements of 16 bytes"),
-        ((0, vec![]), "truncated"),
-        ((0, [packet_at(6), vec![0]].concat()), "45 bytes in place of 44"),
+    let bytes = packet_at(6).len();
+    let longer =
+        Problem::Expected { what: "{} bytes", found: (bytes - 3).to_string(), expected: (bytes - 4).to_string() };
+    for (packet, problem) in [
+        ((7, packet_at(6)), PacketProblem::Stream { stream: 7, bytes: bytes as i32 }.into()),
+        ((0, packet_at(-1)), PacketProblem::NegativeEvent.into()),
+        ((0, letters), PacketProblem::Letters { letters: "EVTS".into() }.into()),
+        ((0, count), PacketProblem::Elements { count: 200, size: 16, bytes: bytes - 4 }.into()),
+        ((0, vec![]), Truncation::Buffer { found: 0, expected: 4 }.into()),
+        ((0, [packet_at(6), vec![0]].concat()), longer),
     ] {
         let error = times(&file(&streams, -1, &[(0, packet_at(5)), packet]), None).unwrap_err();
-        assert!(error.starts_with(&format!("x: byte {at}: ")) && error.contains(what), "{error}");
+        assert_problem!(error, at format!("x: byte {at}: "), problem);
     }
 }
 
 /// Decodes a file as a whole and byte by byte; returns the times up to the end or the error.
-fn both_ways(bytes: &[u8]) -> (Vec<u64>, Result<(), String>) {
+fn both_ways(bytes: &[u8]) -> (Vec<u64>, std::result::Result<(), String>) {
     let run = |whole: bool| {
         let (mut decoder, mut out, mut done) = (decoder("x", None), Columns::new(), 0);
         let mut step = || {

@@ -4,9 +4,10 @@ use super::Compression;
 #[cfg(feature = "zstd")]
 use super::frame::MOST;
 use super::frame::{self, Frames};
+use crate::problem::{PacketProblem, Problem};
 
 /// The bytes of a packet, or a description of what is wrong with it.
-pub type Unpacked<'a> = Result<&'a [u8], String>;
+pub type Unpacked<'a> = Result<&'a [u8], Problem>;
 
 /// Decompresses one packet after another.
 #[derive(Default)]
@@ -41,7 +42,7 @@ impl Unpacker {
     fn zstd(&mut self, packed: &[u8]) -> Unpacked<'_> {
         use std::io::Read;
         let out = &mut self.out[0];
-        let broken = |e: std::io::Error| format!("a broken ZSTD frame ({e})");
+        let broken = |e: std::io::Error| Problem::Broken { what: "a broken ZSTD frame", reason: e.to_string() };
         out.clear();
         let size = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten();
         // A stated size is trusted only if it is plausible for the size of the packet.
@@ -59,7 +60,7 @@ impl Unpacker {
             decoder.take(MOST as u64 + 1).read_to_end(out).map_err(broken)?;
         }
         if out.len() > MOST {
-            return Err(format!("more than {MOST} bytes unpacked"));
+            return Err(PacketProblem::Bomb { limit: MOST }.into());
         }
         Ok(out)
     }

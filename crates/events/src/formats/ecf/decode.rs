@@ -2,7 +2,7 @@
 
 use super::MOST_EVENTS;
 use crate::formats::cursor::Cursor;
-use crate::{Columns, Result};
+use crate::{Columns, Problem, Result};
 
 /// Appends at most `limit` events of the chunk to `out`; returns how many events the chunk
 /// contains. The chunk lies at offset `at` of `file`. After an error, `out` is unchanged.
@@ -49,7 +49,7 @@ impl Into<'_> {
         }
         let left = from.rest().len();
         if left != 0 {
-            return Err(from.fault(format!("{left} bytes are left behind the last event of an ECF chunk")));
+            return Err(from.fault(Problem::Surplus { bytes: left as u64 }));
         }
         // The last group or mask may contain more events than the chunk.
         self.out.truncate(end);

@@ -43,8 +43,10 @@ pub const MOST_EVENTS: usize = 65_535;
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tickless_testing::assert_problem;
 
     use super::*;
+    use crate::Problem;
     use crate::testing::events;
     use crate::{Columns, Event, Sensor};
 
@@ -107,8 +109,8 @@ mod tests {
                 let error = decoded(&bytes[..cut]).unwrap_err().to_string();
                 assert!(error.starts_with("x: byte "), "{error}");
             }
-            let error = decoded(&[bytes, vec![0]].concat()).unwrap_err().to_string();
-            assert!(error.contains("1 bytes are left"), "{error}");
+            let error = decoded(&[bytes, vec![0]].concat()).unwrap_err();
+            assert_problem!(error, Problem::Surplus { bytes: 1 });
         }
     }
 

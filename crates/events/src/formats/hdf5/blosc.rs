@@ -11,6 +11,7 @@
 
 use super::codecs::unshuffled;
 use super::packed::{Packed, copy};
+use crate::problem::Problem;
 
 /// Size of the header in bytes.
 const HEADER: usize = 16;
@@ -29,16 +30,19 @@ const LEAST_SPLIT: usize = 128;
 /// # Errors
 /// If the chunk is damaged, uses a codec that is not supported, or has more than `limit`
 /// decompressed bytes. The text is the end of a message that the caller begins.
-pub fn unpack(chunk: &[u8], limit: usize) -> Result<Vec<u8>, String> {
+pub fn unpack(chunk: &[u8], limit: usize) -> Result<Vec<u8>, Problem> {
     let mut from = Packed(chunk);
     let &[version, _, flags, element, ref sizes @ ..] = from.take(HEADER)? else { return Err("no header".into()) };
     let sizes = sizes.as_chunks::<4>().0;
     let [bytes, block] = [sizes[0], sizes[1]].map(|size| u32::from_le_bytes(size) as usize);
     if version > 2 {
-        return Err(format!("a chunk of version {version}, of Blosc 2; 1 and 2 are read"));
+        return Err(Problem::Unknown {
+            what: "a chunk of version {}, of Blosc 2; 1 and 2 are read",
+            found: version.to_string(),
+        });
     }
     if bytes > limit {
-        return Err(format!("a claim of {bytes} bytes, more than {limit}"));
+        return Err(Problem::Claim { bytes: bytes as u64, limit: limit as u64 });
     }
     if flags & PLAIN != 0 {
         return from.take(bytes).map(<[u8]>::to_vec);
@@ -58,7 +62,7 @@ pub fn unpack(chunk: &[u8], limit: usize) -> Result<Vec<u8>, String> {
         let split = flags & WHOLE == 0 && element <= MOST_SPLITS && size / element >= LEAST_SPLIT && size == block;
         let parts = if split { element } else { 1 };
         if size % parts != 0 {
-            return Err(format!("a block of {size} bytes in {parts} parts"));
+            return Err(format!("a block of {size} bytes in {parts} parts").into());
         }
         let mut unpacked = Vec::new();
         for _ in 0..parts {
@@ -78,7 +82,7 @@ pub fn unpack(chunk: &[u8], limit: usize) -> Result<Vec<u8>, String> {
 ///
 /// # Errors
 /// If the stream is damaged or does not decompress to exactly `size` bytes.
-fn stream(codec: u8, packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<(), String> {
+fn stream(codec: u8, packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<(), Problem> {
     if packed.len() == size {
         out.extend_from_slice(packed);
         return Ok(());
@@ -89,16 +93,21 @@ fn stream(codec: u8, packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<()
         1 => {
             out.resize(before + size, 0);
             let n = lz4_flex::block::decompress_into(packed, &mut out[before..]);
-            out.truncate(before + n.map_err(|e| format!("a broken LZ4 stream ({e})"))?);
+            out.truncate(
+                before + n.map_err(|e| Problem::Broken { what: "a broken LZ4 stream", reason: e.to_string() })?,
+            );
         }
         3 => super::codecs::inflate(packed, size as u64, out)?,
         4 => super::codecs::zstd(packed, size as u64, out)?,
-        2 => return Err("the codec Snappy, which is not read".into()),
-        _ => return Err(format!("an unknown codec {codec}")),
+        2 => return Err(Problem::Unknown { what: "the codec {}, which is not read", found: "Snappy".into() }),
+        _ => return Err(Problem::Unknown { what: "an unknown codec {}", found: codec.to_string() }),
     }
     match out.len() - before {
         n if n == size => Ok(()),
-        n => Err(format!("a stream of {n} bytes, and {size} are expected")),
+        n => {
+            let (found, expected) = (n.to_string(), size.to_string());
+            Err(Problem::Expected { what: "a stream of {} bytes", found, expected })
+        }
     }
 }
 
@@ -109,7 +118,7 @@ fn stream(codec: u8, packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<()
 /// length, and its lower 5 bits and the next byte are the distance − 1. Two fields are longer than
 /// in LZF: if the 3 bits are all ones, bytes are added to the length up to the first one below 255;
 /// if the 13 bits of the distance are all ones, two more bytes are added to the distance.
-fn blosclz(packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<(), String> {
+fn blosclz(packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<(), Problem> {
     const FARTHEST: usize = 8191;
     let (start, mut from) = (out.len(), Packed(packed));
     let mut control = from.byte()? & 31;
@@ -134,15 +143,15 @@ fn blosclz(packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<(), String> 
                 distance += usize::from(from.byte()?);
             }
             if n > size - (out.len() - start).min(size) {
-                return Err(format!("a stream of more than {size} bytes"));
+                return Err(Problem::TooLong { what: Some("a stream"), limit: size as u64 });
             }
             if distance > out.len() - start {
-                return Err("a copy from before its beginning".into());
+                return Err(Problem::CopyFromBefore);
             }
             copy(out, distance, n)?;
         }
         if out.len() - start > size {
-            return Err(format!("a stream of more than {size} bytes"));
+            return Err(Problem::TooLong { what: Some("a stream"), limit: size as u64 });
         }
         if from.is_empty() {
             return Ok(());
@@ -199,7 +208,8 @@ mod tests {
             };
             let chunk = chunk(codec << 5, 4, &packed, plain.len());
             assert_eq!(unpack(&chunk, plain.len()).unwrap(), plain, "codec {codec}");
-            assert!(unpack(&chunk, plain.len() - 1).unwrap_err().contains("a claim of"), "codec {codec}");
+            let (bytes, limit) = (plain.len() as u64, plain.len() as u64 - 1);
+            assert_eq!(unpack(&chunk, plain.len() - 1), Err(Problem::Claim { bytes, limit }), "codec {codec}");
             for cut in 0..chunk.len() {
                 assert!(unpack(&chunk[..cut], plain.len()).is_err(), "codec {codec} cut at {cut}");
             }
@@ -261,10 +271,16 @@ mod tests {
 
     #[test]
     fn what_is_not_read_is_named() {
-        assert!(unpack(&chunk(2 << 5, 1, &[1, 2], 9), 9).unwrap_err().contains("Snappy"));
-        assert!(unpack(&chunk(7 << 5, 1, &[1, 2], 9), 9).unwrap_err().contains("codec 7"));
+        let unknown = |result| match result {
+            Err(Problem::Unknown { what, found }) => (what, found),
+            other => panic!("{other:?}"),
+        };
+        let (snappy, name) = unknown(unpack(&chunk(2 << 5, 1, &[1, 2], 9), 9));
+        let (codec, number) = unknown(unpack(&chunk(7 << 5, 1, &[1, 2], 9), 9));
         let mut other = chunk(0, 1, &[1, 2], 2);
         other[0] = 5;
-        assert!(unpack(&other, 9).unwrap_err().contains("Blosc 2"));
+        let (blosc2, version) = unknown(unpack(&other, 9));
+        assert_eq!([name, number, version], ["Snappy", "7", "5"]);
+        assert!(snappy != codec && codec != blosc2 && blosc2.contains("Blosc 2"), "{blosc2}");
     }
 }

@@ -1,19 +1,20 @@
 //! The packings that both a filter and Blosc use: deflate, Zstd and the byte shuffle.
 
+use crate::problem::Problem;
 use std::io::Read;
 
 /// Decompresses a zlib stream of at most `limit` bytes and appends the result.
-pub(super) fn inflate(packed: &[u8], limit: u64, out: &mut Vec<u8>) -> Result<(), String> {
+pub(super) fn inflate(packed: &[u8], limit: u64, out: &mut Vec<u8>) -> Result<(), Problem> {
     match flate2::read::ZlibDecoder::new(packed).take(limit.saturating_add(1)).read_to_end(out) {
         Ok(n) if n as u64 <= limit => Ok(()),
-        Ok(_) => Err(format!("a chunk of more than {limit} bytes")),
-        Err(e) => Err(format!("a broken deflate stream ({e})")),
+        Ok(_) => Err(Problem::TooLong { what: Some("a chunk"), limit }),
+        Err(e) => Err(Problem::Broken { what: "a broken deflate stream", reason: e.to_string() }),
     }
 }
 
 /// Decompresses a Zstd frame of at most `limit` bytes and appends the result.
 #[cfg(feature = "zstd")]
-pub(super) fn zstd(packed: &[u8], limit: u64, out: &mut Vec<u8>) -> Result<(), String> {
+pub(super) fn zstd(packed: &[u8], limit: u64, out: &mut Vec<u8>) -> Result<(), Problem> {
     let read = ::zstd::stream::read::Decoder::with_buffer(packed).and_then(|decoder| {
         let mut decoder = decoder.single_frame();
         // A frame that asks for a larger window than a chunk can fill would only make the decoder
@@ -23,13 +24,13 @@ pub(super) fn zstd(packed: &[u8], limit: u64, out: &mut Vec<u8>) -> Result<(), S
     });
     match read {
         Ok(n) if n as u64 <= limit => Ok(()),
-        Ok(_) => Err(format!("a stream of more than {limit} bytes")),
-        Err(e) => Err(format!("a broken stream ({e})")),
+        Ok(_) => Err(Problem::TooLong { what: Some("a stream"), limit }),
+        Err(e) => Err(Problem::Broken { what: "a broken stream", reason: e.to_string() }),
     }
 }
 
 #[cfg(not(feature = "zstd"))]
-pub(super) fn zstd(_: &[u8], _: u64, _: &mut Vec<u8>) -> Result<(), String> {
+pub(super) fn zstd(_: &[u8], _: u64, _: &mut Vec<u8>) -> Result<(), Problem> {
     Err("this build does not read it; build with the feature `zstd`".into())
 }
 

@@ -12,6 +12,7 @@ use super::chunks::Chunk;
 use super::storage::{Layout, Space};
 use crate::Result;
 use crate::formats::cursor::Cursor;
+use crate::problem::Problem;
 
 const WHAT: &str = "an index of chunks";
 
@@ -20,7 +21,8 @@ pub fn layout(space: &Space, mut from: Cursor) -> Result<Layout> {
     let file = space.file;
     let (flags, rank, width) = (from.u8()?, from.u8()?, from.u8()?.into());
     if rank != 2 {
-        return Err(from.fault(format!("chunks of {rank} sizes in place of 2")));
+        let (found, expected) = (rank.to_string(), "2".into());
+        return Err(from.fault(Problem::Expected { what: "chunks of {} sizes", found, expected }));
     }
     let (size, element) = (from.unsigned(width)?, from.unsigned(width)?);
     let bytes = size.checked_mul(element).filter(|&bytes| bytes > 0 && element == space.element);

@@ -11,6 +11,7 @@ use super::codecs::{inflate, unshuffled, zstd};
 use super::{File, blosc, lz4, lzf};
 use crate::Result;
 use crate::formats::cursor::Cursor;
+use crate::problem::{Part, Problem};
 
 /// A filter of a data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,9 +81,8 @@ pub(crate) fn decoded<'a>(
     // A Fletcher-32 checksum of 4 bytes may follow the data.
     let limit = most.min(MOST) + 4;
     let size = usize::try_from(limit).unwrap_or(usize::MAX);
-    let broken = |what: &'static str| {
-        move |problem: String| file.fault(chunk.address, format!("a chunk packed with {what}: {problem}"))
-    };
+    let broken =
+        |what: &'static str| move |problem: Problem| file.fault(chunk.address, problem.inside(Part::Chunk(what)));
     let mut bytes = Cow::Borrowed(raw);
     for (i, filter) in filters.iter().enumerate().rev() {
         if chunk.skipped >> i.min(31) & 1 == 1 {
@@ -108,11 +108,14 @@ pub(crate) fn decoded<'a>(
                     return Err(file.fault(chunk.address, "a chunk without its checksum"));
                 };
                 if fletcher32(data) != u32::from_le_bytes(*sum) {
-                    return Err(file.fault(chunk.address, "the checksum of a chunk is wrong"));
+                    return Err(file.fault(chunk.address, Problem::Checksum { of: Some("a chunk") }));
                 }
                 Cow::Owned(data.to_vec())
             }
-            id => return Err(file.unknown(chunk.address, format!("chunks with the filter {id}{}", name(id)))),
+            id => {
+                let found = format!("{id}{}", name(id));
+                return Err(file.unknown(chunk.address, Problem::Unknown { what: "chunks with the filter {}", found }));
+            }
         };
     }
     Ok(bytes)

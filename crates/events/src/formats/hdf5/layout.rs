@@ -15,6 +15,7 @@ use super::storage::{Layout, Space};
 use super::{Datatype, File, chunks, datatype, extensible};
 use crate::Result;
 use crate::formats::cursor::Cursor;
+use crate::problem::Problem;
 
 /// A one-dimensional data set.
 #[derive(Debug, Clone)]
@@ -69,7 +70,9 @@ fn extent(file: &File, address: u64, mut from: Cursor) -> Result<u64> {
         return Ok(1);
     }
     if rank != 1 {
-        return Err(file.other_layout(address, format!("a data set of {rank} dimensions in place of one")));
+        let (found, expected) = (rank.to_string(), "one".into());
+        let problem = Problem::Expected { what: "a data set of {} dimensions", found, expected };
+        return Err(file.other_layout(address, problem));
     }
     file.size(&mut from)
 }
@@ -147,8 +150,9 @@ impl Dataset {
                     let raw = file.range(c.address, c.bytes, "a chunk")?;
                     let bytes = decoded(file, &self.filters, c, raw, most)?;
                     if bytes.len() as u64 != most {
-                        let what = format!("a chunk of {} bytes in place of {most}", bytes.len());
-                        return Err(file.fault(c.address, what));
+                        let (found, expected) = (bytes.len().to_string(), most.to_string());
+                        let problem = Problem::Expected { what: "a chunk of {} bytes", found, expected };
+                        return Err(file.fault(c.address, problem));
                     }
                     out.extend_from_slice(&bytes[..bytes.len().min(needed - out.len())]);
                 }

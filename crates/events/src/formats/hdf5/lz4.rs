@@ -4,16 +4,17 @@
 //! registers for the filter.
 
 use super::packed::Packed;
+use crate::problem::Problem;
 
 /// Decompresses at most `limit` bytes; the error states what is wrong.
-pub fn unpack(chunk: &[u8], limit: usize) -> Result<Vec<u8>, String> {
+pub fn unpack(chunk: &[u8], limit: usize) -> Result<Vec<u8>, Problem> {
     let mut from = Packed(chunk);
     let bytes = from.take(8)?.first_chunk().map_or(0, |&n| u64::from_be_bytes(n));
     let number =
         |from: &mut Packed| from.take(4).map(|n| n.first_chunk().map_or(0, |&n| u32::from_be_bytes(n)) as usize);
     let block = number(&mut from)?;
     let Some(bytes) = usize::try_from(bytes).ok().filter(|&n| n <= limit) else {
-        return Err(format!("a claim of {bytes} bytes, more than {limit}"));
+        return Err(Problem::Claim { bytes, limit: limit as u64 });
     };
     let mut out = Vec::new();
     while out.len() < bytes {
@@ -31,8 +32,11 @@ pub fn unpack(chunk: &[u8], limit: usize) -> Result<Vec<u8>, String> {
         out.resize(before + size, 0);
         match lz4_flex::block::decompress_into(packed, &mut out[before..]) {
             Ok(n) if n == size => {}
-            Ok(n) => return Err(format!("a block of {n} bytes in place of {size}")),
-            Err(e) => return Err(format!("a broken LZ4 stream ({e})")),
+            Ok(n) => {
+                let (found, expected) = (n.to_string(), size.to_string());
+                return Err(Problem::Expected { what: "a block of {} bytes", found, expected });
+            }
+            Err(e) => return Err(Problem::Broken { what: "a broken LZ4 stream", reason: e.to_string() }),
         }
     }
     Ok(out)
@@ -52,7 +56,7 @@ mod tests {
             chunk.extend(packed);
         }
         assert_eq!(unpack(&chunk, 900).unwrap(), plain);
-        assert!(unpack(&chunk, 899).unwrap_err().contains("a claim of 900 bytes"));
+        assert_eq!(unpack(&chunk, 899), Err(Problem::Claim { bytes: 900, limit: 899 }));
         assert!((0..chunk.len()).all(|cut| unpack(&chunk[..cut], 900).is_err()));
     }
 }

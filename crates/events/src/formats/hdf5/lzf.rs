@@ -5,9 +5,10 @@
 //! bits and another byte are the distance − 1. Source: the public description of LibLZF's format.
 
 use super::packed::{Packed, copy};
+use crate::problem::Problem;
 
 /// Decompresses at most `limit` bytes; the error states what is wrong.
-pub fn unpack(packed: &[u8], limit: usize) -> Result<Vec<u8>, String> {
+pub fn unpack(packed: &[u8], limit: usize) -> Result<Vec<u8>, Problem> {
     let (mut out, mut from) = (Vec::new(), Packed(packed));
     while !from.is_empty() {
         let control = from.byte()?;
@@ -22,7 +23,7 @@ pub fn unpack(packed: &[u8], limit: usize) -> Result<Vec<u8>, String> {
             copy(&mut out, distance, n + 2)?;
         }
         if out.len() > limit {
-            return Err(format!("more than {limit} bytes"));
+            return Err(Problem::TooLong { what: None, limit: limit as u64 });
         }
     }
     Ok(out)
@@ -45,9 +46,9 @@ mod tests {
     fn what_is_cut_or_copies_from_nowhere_is_refused() {
         let whole = [2, b'a', b'b', b'c', 7 << 5, 9, 1];
         for cut in [1, 2, 3, 5, 6] {
-            assert!(unpack(&whole[..cut], 99).unwrap_err().contains("truncated"), "{cut}");
+            assert_eq!(unpack(&whole[..cut], 99), Err(Problem::TruncatedStream), "{cut}");
         }
-        assert!(unpack(&[0, b'a', 1 << 5, 1], 9).unwrap_err().contains("before its beginning"));
-        assert!(unpack(&whole, 10).unwrap_err().contains("more than 10 bytes"));
+        assert_eq!(unpack(&[0, b'a', 1 << 5, 1], 9), Err(Problem::CopyFromBefore));
+        assert_eq!(unpack(&whole, 10), Err(Problem::TooLong { what: None, limit: 10 }));
     }
 }

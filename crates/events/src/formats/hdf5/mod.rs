@@ -40,7 +40,7 @@ pub(crate) use layout::Dataset;
 pub(crate) use storage::Layout;
 
 use super::cursor::Cursor;
-use crate::{Error, Result};
+use crate::{Error, Problem, Result};
 
 /// The first bytes of every superblock.
 pub(crate) const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
@@ -145,7 +145,7 @@ impl<'a> File<'a> {
         let bytes = self.range(address, size, what)?;
         match bytes.split_last_chunk() {
             Some((data, &sum)) if checksum::lookup3(data) == u32::from_le_bytes(sum) => Ok(data),
-            _ => Err(self.fault(address, format!("the checksum of {what} is wrong"))),
+            _ => Err(self.fault(address, Problem::Checksum { of: Some(what) })),
         }
     }
 
@@ -180,19 +180,19 @@ impl<'a> File<'a> {
     }
 
     /// The error for invalid data at an address.
-    pub fn fault(&self, address: u64, problem: impl Into<String>) -> Error {
+    pub fn fault(&self, address: u64, problem: impl Into<Problem>) -> Error {
         Error::malformed(self.name, self.base.saturating_add(address), problem, "get the file again")
     }
 
     /// The error for valid data at an address that this reader does not support.
-    fn unknown(&self, address: u64, problem: impl Into<String>) -> Error {
+    fn unknown(&self, address: u64, problem: impl Into<Problem>) -> Error {
         let remedy = "copy the data into a plain file with h5repack or h5py";
         Error::malformed(self.name, self.base.saturating_add(address), problem, remedy)
     }
 
     /// The error for valid data at an address that are not events in the layout that the caller
     /// reads.
-    pub fn other_layout(&self, address: u64, problem: impl Into<String>) -> Error {
+    pub fn other_layout(&self, address: u64, problem: impl Into<Problem>) -> Error {
         let remedy = "store x, y, t and p each as one row of numbers in one group, for example with h5py";
         Error::malformed(self.name, self.base.saturating_add(address), problem, remedy)
     }
@@ -200,7 +200,7 @@ impl<'a> File<'a> {
     /// The error for elements of the data set at an address that were never written. Such elements
     /// have the fill value, which is not an event.
     pub fn unwritten(&self, address: u64, which: std::fmt::Arguments<'_>) -> Error {
-        let problem = format!("{which} were never written, and stand for the fill value, which is no event");
+        let problem = Problem::Unwritten { which: which.to_string() };
         let remedy = "cut the data sets to what was written, or get the file again";
         Error::malformed(self.name, self.base.saturating_add(address), problem, remedy)
     }

@@ -11,6 +11,7 @@
 
 use super::{File, SIGNATURE};
 use crate::formats::cursor::Cursor;
+use crate::problem::Truncation;
 use crate::{Error, Result};
 
 /// Finds the superblock's offset: 0, or after a user block of 512 bytes or a larger power of two.
@@ -57,7 +58,7 @@ pub fn open<'a>(bytes: &'a [u8], name: &'a str) -> Result<File<'a>> {
     let root = from.unsigned(offset)?;
     let whole = &bytes[place..];
     if end > whole.len() as u64 {
-        let problem = format!("truncated: the file has {} of {end} bytes", whole.len());
+        let problem = Truncation::Size { part: "the file".into(), found: whole.len() as u64, expected: end };
         return Err(Error::malformed(name, bytes.len() as u64, problem, "get the file again"));
     }
     let file = File { bytes: whole, base, name, offset, length, root };

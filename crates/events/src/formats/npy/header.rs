@@ -4,6 +4,7 @@
 //! A field is (name, type) or (name, type, shape); a name may be a pair (title, name).
 
 use crate::formats::values::Number;
+use crate::problem::{ArrayProblem, HeaderSyntax, Problem};
 
 /// The content of a header.
 #[derive(Debug, PartialEq)]
@@ -32,21 +33,21 @@ pub struct Field {
 }
 
 /// Parses a header; the error states what is wrong with it.
-pub fn parse(bytes: &[u8]) -> Result<Header, String> {
+pub fn parse(bytes: &[u8]) -> Result<Header, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|_| "the header is no text")?;
     let mut parser = Parser { text, rest: text.trim_start() };
     let Value::Dictionary(entries) = parser.value(0)? else { return Err("the header is no dictionary".into()) };
     if !parser.rest.trim().is_empty() {
-        return Err(format!("`{}` behind the header", shortened(parser.rest)));
+        return Err(format!("`{}` behind the header", shortened(parser.rest)).into());
     }
     let find = |key: &str| {
         let found = entries.iter().find(|(k, _)| *k == Value::Text(key.into()));
-        found.map(|(_, v)| v).ok_or_else(|| format!("the header has no `{key}`"))
+        found.map(|(_, v)| v).ok_or_else(|| Problem::from(format!("the header has no `{key}`")))
     };
     let kind = match find("descr")? {
         Value::Text(text) => {
             let (number, _) = datatype(text)?;
-            Kind::Plain(number.ok_or_else(|| format!("values of type `{text}`, which are no numbers"))?)
+            Kind::Plain(number.ok_or_else(|| ArrayProblem::NoNumbers { name: text.clone() })?)
         }
         Value::Sequence(fields) => fields_of(fields)?,
         _ => return Err("`descr` is neither a type nor a list of fields".into()),
@@ -57,25 +58,25 @@ pub fn parse(bytes: &[u8]) -> Result<Header, String> {
     Ok(Header { kind, fortran: fortran == "True", shape: shape(find("shape")?)? })
 }
 
-fn shape(value: &Value) -> Result<Vec<u64>, String> {
+fn shape(value: &Value) -> Result<Vec<u64>, Problem> {
     let Value::Sequence(sizes) = value else { return Err("the shape is no tuple".into()) };
     let size = |v: &Value| match v {
         Value::Number(n) => Ok(*n),
-        _ => Err("a size in the shape is no number".to_string()),
+        _ => Err("a size in the shape is no number".into()),
     };
     sizes.iter().map(size).collect()
 }
 
-fn fields_of(values: &[Value]) -> Result<Kind, String> {
+fn fields_of(values: &[Value]) -> Result<Kind, Problem> {
     let (mut fields, mut offset) = (Vec::new(), 0usize);
     for value in values {
         let (name, text, times) = match value {
             Value::Sequence(parts) => match &parts[..] {
                 [name, Value::Text(text)] => (name, text, None),
                 [name, Value::Text(text), times] => (name, text, Some(times)),
-                _ => return Err("a field that is not (name, type)".into()),
+                _ => return Err(ArrayProblem::NoFieldSyntax.into()),
             },
-            _ => return Err("a field that is not (name, type)".into()),
+            _ => return Err(ArrayProblem::NoFieldSyntax.into()),
         };
         let name = match name {
             Value::Text(name) => name,
@@ -100,8 +101,8 @@ fn fields_of(values: &[Value]) -> Result<Kind, String> {
 }
 
 /// Parses a type such as `<i4` into the number, if it is one, and its size in bytes.
-fn datatype(text: &str) -> Result<(Option<Number>, usize), String> {
-    let unknown = || format!("the type `{text}` is not known");
+fn datatype(text: &str) -> Result<(Option<Number>, usize), ArrayProblem> {
+    let unknown = || ArrayProblem::Type { name: text.into() };
     let mut letters = text.chars();
     let mut letter = letters.next().ok_or_else(unknown)?;
     let big = letter == '>';
@@ -112,7 +113,7 @@ fn datatype(text: &str) -> Result<(Option<Number>, usize), String> {
     let digits = letters.as_str().split('[').next().unwrap_or_default();
     let size: usize = if digits.is_empty() { 1 } else { digits.parse().map_err(|_| unknown())? };
     let bytes = match letter {
-        'O' => return Err("values that are objects of Python".into()),
+        'O' => return Err(ArrayProblem::Objects),
         'U' => size.checked_mul(4).ok_or_else(unknown)?,
         'b' | '?' | 'i' | 'u' | 'f' | 'c' | 'm' | 'M' | 'S' | 'a' | 'V' => size,
         _ => return Err(unknown()),
@@ -138,9 +139,9 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn fault(&self, what: &str) -> String {
+    fn fault(&self, syntax: HeaderSyntax) -> ArrayProblem {
         let at = self.text.len() - self.rest.len();
-        format!("{what} at character {at} of the header, before `{}`", shortened(self.rest))
+        ArrayProblem::Syntax { syntax, at, before: shortened(self.rest) }
     }
 
     /// If the rest begins with `letter`, consumes it with the blanks after it and returns true.
@@ -150,20 +151,20 @@ impl<'a> Parser<'a> {
         rest.is_some()
     }
 
-    fn value(&mut self, depth: usize) -> Result<Value<'a>, String> {
+    fn value(&mut self, depth: usize) -> Result<Value<'a>, ArrayProblem> {
         if depth > 8 {
-            return Err(self.fault("too many brackets"));
+            return Err(self.fault(HeaderSyntax::Brackets));
         }
         if self.takes('{') {
             let mut entries = Vec::new();
             while !self.takes('}') {
                 let key = self.value(depth + 1)?;
                 if !self.takes(':') {
-                    return Err(self.fault("a colon is missing"));
+                    return Err(self.fault(HeaderSyntax::Colon));
                 }
                 entries.push((key, self.value(depth + 1)?));
                 if !self.takes(',') && !self.rest.starts_with('}') {
-                    return Err(self.fault("a comma is missing"));
+                    return Err(self.fault(HeaderSyntax::Comma));
                 }
             }
             return Ok(Value::Dictionary(entries));
@@ -174,7 +175,7 @@ impl<'a> Parser<'a> {
                 while !self.takes(close) {
                     values.push(self.value(depth + 1)?);
                     if !self.takes(',') && !self.rest.starts_with(close) {
-                        return Err(self.fault("a comma is missing"));
+                        return Err(self.fault(HeaderSyntax::Comma));
                     }
                 }
                 return Ok(Value::Sequence(values));
@@ -182,9 +183,9 @@ impl<'a> Parser<'a> {
         }
         for quote in ['\'', '"'] {
             if let Some(rest) = self.rest.strip_prefix(quote) {
-                let (text, rest) = rest.split_once(quote).ok_or_else(|| self.fault("a text without end"))?;
+                let (text, rest) = rest.split_once(quote).ok_or_else(|| self.fault(HeaderSyntax::OpenText))?;
                 if text.contains('\\') {
-                    return Err(self.fault("a text with a backslash"));
+                    return Err(self.fault(HeaderSyntax::Backslash));
                 }
                 self.rest = rest.trim_start();
                 return Ok(Value::Text(text.into()));
@@ -195,7 +196,7 @@ impl<'a> Parser<'a> {
         let value = match word {
             "True" | "False" | "None" => Value::Name(word),
             // Python 2 writes sizes with an L.
-            _ => Value::Number(word.trim_end_matches('L').parse().map_err(|_| self.fault("no value"))?),
+            _ => Value::Number(word.trim_end_matches('L').parse().map_err(|_| self.fault(HeaderSyntax::Value))?),
         };
         self.rest = rest.trim_start();
         Ok(value)

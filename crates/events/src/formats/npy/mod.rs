@@ -28,6 +28,7 @@ pub(super) use header::{Header, Kind, parse};
 use super::cursor::Cursor;
 use super::values::{self, Number, ValueBytes};
 use super::{Container, Fit, Format, Probe, ReadOptions, Reading, SupportedOption, TimeUnit};
+use crate::problem::{ArrayProblem, Problem, UnitProblem};
 use crate::{Columns, Error, Result, Sensor};
 
 /// The format description; see the module.
@@ -54,7 +55,7 @@ fn fits(probe: &Probe) -> Fit {
 fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Container>> {
     let mut from = Cursor::new(bytes, 0, name, "the header of a NumPy array");
     if from.take(MAGIC.len())? != MAGIC {
-        return Err(Error::malformed(name, 0, "no NumPy array", "check what kind of file this is"));
+        return Err(Error::malformed(name, 0, ArrayProblem::NoArray, "check what kind of file this is"));
     }
     let (major, _) = (from.u8()?, from.u8()?);
     let size = match major {
@@ -64,11 +65,11 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
     };
     let at = from.offset();
     let header = from.take(size)?;
-    let array = parse(header).map_err(Problem::Other).and_then(|h| Array::of(h, from.rest().len(), options));
-    let array = array.map_err(|problem| match problem {
-        Problem::NoUnit(problem) => Error::TimeUnit { file: name.into(), at, problem },
-        Problem::Size(problem) => Error::malformed(name, at, problem, "get the file again"),
-        Problem::Other(problem) => {
+    let array = parse(header).map_err(Refusal::Other).and_then(|h| Array::of(h, from.rest().len(), options));
+    let array = array.map_err(|refusal| match refusal {
+        Refusal::NoUnit(problem) => Error::time_unit(name, at, problem),
+        Refusal::Size(problem) => Error::malformed(name, at, problem, "get the file again"),
+        Refusal::Other(problem) => {
             let remedy = "save events as [N, 4] of x, y, p, t or as a structured array of t, x, y, p";
             Error::malformed(name, at, problem, remedy)
         }
@@ -79,16 +80,16 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
 }
 
 /// The reason why a header cannot be used.
-pub(super) enum Problem {
-    NoUnit(String),
+pub(super) enum Refusal {
+    NoUnit(Problem),
     /// The values are more or fewer than the header says.
-    Size(String),
-    Other(String),
+    Size(Problem),
+    Other(Problem),
 }
 
-impl From<String> for Problem {
-    fn from(problem: String) -> Problem {
-        Problem::Other(problem)
+impl<P: Into<Problem>> From<P> for Refusal {
+    fn from(problem: P) -> Refusal {
+        Refusal::Other(problem.into())
     }
 }
 
@@ -124,20 +125,15 @@ pub(super) struct Column {
 
 impl Array {
     /// Interprets a header; an error if its shape does not need exactly `size` bytes of values.
-    pub(super) fn of(header: Header, size: usize, options: &ReadOptions) -> Result<Array, Problem> {
+    pub(super) fn of(header: Header, size: usize, options: &ReadOptions) -> Result<Array, Refusal> {
         let array = match header.kind {
             Kind::Plain(number) => Array::plain(number, header.fortran, &header.shape, options)?,
             Kind::Fields(fields, item) => Array::structured(&fields, item, &header.shape, options)?,
         };
         let needed = array.1;
         if needed != Some(size) {
-            let needed = needed.map_or("more than a file can have".into(), |n| n.to_string());
-            let what =
-                if needed.len() > 19 || needed.parse().is_ok_and(|n: usize| n < size) { "" } else { "truncated: " };
-            let shape = header.shape;
-            return Err(Problem::Size(format!(
-                "{what}{size} bytes of values in place of {needed} for the shape {shape:?}"
-            )));
+            let (found, needed) = (size as u64, needed.map(|n| n as u64));
+            return Err(Refusal::Size(ArrayProblem::Size { found, needed, shape: header.shape }.into()));
         }
         Ok(array.0)
     }
@@ -147,9 +143,10 @@ impl Array {
         fortran: bool,
         shape: &[u64],
         options: &ReadOptions,
-    ) -> Result<(Array, Option<usize>), Problem> {
+    ) -> Result<(Array, Option<usize>), Refusal> {
         let &[n, 4] = shape else {
-            return Err(format!("a plain array of shape {shape:?} in place of [N, 4]").into());
+            let (found, expected) = (format!("{shape:?}"), "[N, 4]".into());
+            return Err(Problem::Expected { what: "a plain array of shape {}", found, expected }.into());
         };
         let width = number.size();
         let bytes = usize::try_from(n).ok().and_then(|n| n.checked_mul(4 * width));
@@ -169,19 +166,20 @@ impl Array {
         item: usize,
         shape: &[u64],
         options: &ReadOptions,
-    ) -> Result<(Array, Option<usize>), Problem> {
+    ) -> Result<(Array, Option<usize>), Refusal> {
         let &[n] = shape else {
-            return Err(format!("a structured array of shape {shape:?} in place of [N]").into());
+            let (found, expected) = (format!("{shape:?}"), "[N]".into());
+            return Err(Problem::Expected { what: "a structured array of shape {}", found, expected }.into());
         };
-        let column = |fits: &dyn Fn(&str) -> bool, names: &str| {
+        let column = |fits: &dyn Fn(&str) -> bool, names: &'static str| {
             let mut found = fields.iter().filter(|f| fits(&f.name));
             match (found.next(), found.next()) {
                 (Some(field), None) => match field.number {
                     Some(number) => Ok((field, Column { first: field.offset, step: item, number })),
-                    None => Err(format!("the field `{}` is no integer", field.name)),
+                    None => Err(ArrayProblem::NoInteger { field: field.name.clone() }),
                 },
-                (Some(a), Some(b)) => Err(format!("both a field `{}` and a field `{}`", a.name, b.name)),
-                (None, _) => Err(format!("no field {names}")),
+                (Some(a), Some(b)) => Err(ArrayProblem::TwoFields { first: a.name.clone(), second: b.name.clone() }),
+                (None, _) => Err(ArrayProblem::NoField { names }),
             }
         };
         let unit = |name: &str| TimeUnit::of_column(&name.to_lowercase());
@@ -192,8 +190,8 @@ impl Array {
         let name = &field.name;
         let unit = match options.unit(unit(name).flatten(), &format!("the field `{name}`"))? {
             None if t.number.is_float() => {
-                let problem = format!("the field `{name}` is no integer, and its unit is not stated");
-                return Err(Problem::NoUnit(problem));
+                let problem = UnitProblem::NoInteger { of: format!("the field `{name}`"), several: false };
+                return Err(Refusal::NoUnit(problem.into()));
             }
             unit => unit.or(Some(TimeUnit::Microseconds)),
         };
@@ -244,7 +242,7 @@ impl Reader {
             return Ok(TimeUnit::Milliseconds);
         }
         let problem = "the time is a column of floating-point numbers without fractions, which may be µs or ms";
-        Err(Error::TimeUnit { file: self.name.clone(), at, problem: problem.into() })
+        Err(Error::time_unit(&self.name, at, problem))
     }
 
     /// The location of the next values of a column.

@@ -1,6 +1,8 @@
 use proptest::prelude::*;
+use tickless_testing::assert_problem;
 
 use super::*;
+use crate::problem::HeaderSyntax;
 use crate::testing::events;
 use crate::{Event, formats};
 
@@ -14,8 +16,8 @@ fn header(descr: &str, fortran: bool, shape: &str) -> String {
     format!("{{'descr': {descr}, 'fortran_order': {fortran}, 'shape': {shape}, }}\n")
 }
 
-fn decode(bytes: &[u8]) -> Result<Vec<Event>, String> {
-    formats::decode(bytes, "x").map(|stream| stream.events.to_vec()).map_err(|e| e.to_string())
+fn decode(bytes: &[u8]) -> Result<Vec<Event>> {
+    formats::decode(bytes, "x").map(|stream| stream.events.to_vec())
 }
 
 const TWO: [Event; 2] = [Event { t_us: 1001, x: 3, y: 4, on: true }, Event { t_us: 2002, x: 5, y: 6, on: false }];
@@ -84,8 +86,9 @@ fn the_name_of_a_field_or_the_option_states_the_unit() {
     assert_eq!(times(&file("t", "<i8", &3i64.to_le_bytes()), "a", Some(TimeUnit::Seconds)).unwrap(), [3_000_000]);
     let error = times(&file("t", "<f8", &half), "a", None).unwrap_err();
     assert!(matches!(error, Error::TimeUnit { .. }), "{error}");
-    let error = times(&file("t_s", "<f8", &half), "a", Some(TimeUnit::Nanoseconds)).unwrap_err().to_string();
-    assert!(error.contains("`t_s` is in s, and ns is asked for"), "{error}");
+    let error = times(&file("t_s", "<f8", &half), "a", Some(TimeUnit::Nanoseconds)).unwrap_err();
+    let (stated, asked) = (TimeUnit::Seconds, TimeUnit::Nanoseconds);
+    assert_problem!(error, UnitProblem::Asked { of: "the field `t_s`".into(), stated, asked });
     let late = i64::MAX.to_le_bytes();
     assert!(times(&file("t_s", "<i8", &late), "a", None).is_err(), "beyond 64 bits of µs");
 }
@@ -106,28 +109,50 @@ fn fields_are_found_by_name_behind_titles_and_padding() {
 #[test]
 fn what_is_no_array_of_events_is_refused_with_what_it_is() {
     let fields = "[('t', '<i8'), ('x', '<i2'), ('y', '<i2'), ('p', '|u1')]";
-    for (descr, shape, what) in [
-        ("'<f8'", "(2, 5)", "shape [2, 5]"),
-        ("'<f8'", "(8,)", "shape [8]"),
-        ("'<c16'", "(2, 4)", "no numbers"),
-        ("'|O'", "(2, 4)", "objects"),
-        ("'<q9'", "(2, 4)", "not known"),
-        ("'<f8'", "(2, -4)", "no value"),
-        ("'<f8'", "(1000000000000, 4)", "in place of 32000000000000"),
-        ("'<f8'", "(18446744073709551615, 4)", "more than a file can have"),
-        ("'<f8'", "(99999999999999999999, 4)", "no value"),
-        (fields, "(1000000000000,)", "in place of 13000000000000"),
-        (fields, "(1, 1)", "shape [1, 1]"),
-        ("[('t', '<f8'), ('x', '<i2'), ('y', '<i2'), ('p', '|u1')]", "(1,)", "`t` is no integer"),
-        ("[('t', '<i8'), ('ts', '<i8'), ('x', '<i2'), ('y', '<i2'), ('p', '|u1')]", "(1,)", "both a field"),
-        ("[('t', '<i8'), ('x', '<i2'), ('y', '<i2')]", "(1,)", "no field `p`, `on`, `polarity`"),
-        ("[('t', '<i8', (4,)), ('x', '<i2'), ('y', '<i2'), ('p', '|u1')]", "(1,)", "`t` is no integer"),
-        ("[('t', [('a', '<i8')])]", "(1,)", "not (name, type)"),
-        ("((((((((((((", "(1,)", "too many brackets"),
-        ("'a", "(1,)", ""),
+    let shape_of = |kind: &'static str, found: &str, expected: &str| Problem::Expected {
+        what: kind,
+        found: found.into(),
+        expected: expected.into(),
+    };
+    let size = |needed, shape: &[u64]| ArrayProblem::Size { found: 64, needed, shape: shape.to_vec() }.into();
+    let unit = UnitProblem::NoInteger { of: "the field `t`".into(), several: false };
+    let two = ArrayProblem::TwoFields { first: "t".into(), second: "ts".into() };
+    for (descr, shape, problem) in [
+        ("'<f8'", "(2, 5)", shape_of("a plain array of shape {}", "[2, 5]", "[N, 4]")),
+        ("'<f8'", "(8,)", shape_of("a plain array of shape {}", "[8]", "[N, 4]")),
+        ("'<c16'", "(2, 4)", ArrayProblem::NoNumbers { name: "<c16".into() }.into()),
+        ("'|O'", "(2, 4)", ArrayProblem::Objects.into()),
+        ("'<q9'", "(2, 4)", ArrayProblem::Type { name: "<q9".into() }.into()),
+        ("'<f8'", "(1000000000000, 4)", size(Some(32_000_000_000_000), &[1_000_000_000_000, 4])),
+        ("'<f8'", "(18446744073709551615, 4)", size(None, &[u64::MAX, 4])),
+        (fields, "(1000000000000,)", size(Some(13_000_000_000_000), &[1_000_000_000_000])),
+        (fields, "(1, 1)", shape_of("a structured array of shape {}", "[1, 1]", "[N]")),
+        ("[('t', '<f8'), ('x', '<i2'), ('y', '<i2'), ('p', '|u1')]", "(1,)", unit.into()),
+        ("[('t', '<i8'), ('ts', '<i8'), ('x', '<i2'), ('y', '<i2'), ('p', '|u1')]", "(1,)", two.into()),
+        (
+            "[('t', '<i8'), ('x', '<i2'), ('y', '<i2')]",
+            "(1,)",
+            ArrayProblem::NoField { names: "`p`, `on`, `polarity`" }.into(),
+        ),
+        (
+            "[('t', '<i8', (4,)), ('x', '<i2'), ('y', '<i2'), ('p', '|u1')]",
+            "(1,)",
+            ArrayProblem::NoInteger { field: "t".into() }.into(),
+        ),
+        ("[('t', [('a', '<i8')])]", "(1,)", ArrayProblem::NoFieldSyntax.into()),
     ] {
         let error = decode(&array(&header(descr, false, shape), &[0; 64])).unwrap_err();
-        assert!(error.starts_with("x: byte 10: ") && error.contains(what), "{descr} {shape}: {error}");
+        assert_problem!(error, at "x: byte 10: ", problem, "{descr} {shape}");
+    }
+    for (descr, shape, broken) in [
+        ("'<f8'", "(2, -4)", HeaderSyntax::Value),
+        ("'<f8'", "(99999999999999999999, 4)", HeaderSyntax::Value),
+        ("((((((((((((", "(1,)", HeaderSyntax::Brackets),
+        ("'a", "(1,)", HeaderSyntax::Comma),
+    ] {
+        let error = decode(&array(&header(descr, false, shape), &[0; 64])).unwrap_err();
+        let Some(Problem::Array(ArrayProblem::Syntax { syntax, .. })) = error.problem() else { panic!("{error}") };
+        assert_eq!((*syntax, error.offset()), (broken, Some(10)), "{descr} {shape}: {error}");
     }
 }
 
@@ -140,17 +165,23 @@ fn a_value_out_of_range_names_its_byte() {
     };
     let good = event(1, 2, 3, 1);
     for (bad, at, what) in [
-        (event(-1, 0, 0, 0), 0, "the time is -1"),
-        (event(0, 70_000, 0, 0), 8, "x is 70000"),
-        (event(0, 0, -3, 0), 12, "y is -3"),
-        (event(0, 0, 0, 2), 14, "the polarity is 2"),
+        (event(-1, 0, 0, 0), 0, ("the time", "-1")),
+        (event(0, 70_000, 0, 0), 8, ("x", "70000")),
+        (event(0, 0, -3, 0), 12, ("y", "-3")),
+        (event(0, 0, 0, 2), 14, ("the polarity", "2")),
     ] {
         let error = decode(&array(&fields, &[good.clone(), bad].concat())).unwrap_err();
-        assert!(error.starts_with(&format!("x: byte {}: {what};", start + 15 + at)), "{error}");
+        let problem = Problem::OutOfRange { value: what.0, found: what.1.into() };
+        assert_problem!(error, at format!("x: byte {}: ", start + 15 + at), problem);
     }
     for bad in [f64::NAN, -0.001, f64::INFINITY, 1e300] {
         let row: Vec<u8> = [0.0, 0.0, 1.0, bad].iter().flat_map(|v| v.to_le_bytes()).collect();
-        assert!(decode(&array(&header("'<f8'", false, "(1, 4)"), &row)).unwrap_err().contains("the time is"));
+        let error = decode(&array(&header("'<f8'", false, "(1, 4)"), &row)).unwrap_err();
+        match &error {
+            // A whole number, which may be µs or ms.
+            Error::TimeUnit { .. } => assert_eq!(bad, 1e300, "{error}"),
+            _ => assert!(matches!(error.problem(), Some(Problem::OutOfRange { value: "the time", .. })), "{error}"),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 use crate::Sensor;
 use crate::formats::TimeUnit;
+use crate::problem::TextProblem;
 
 /// Number of cells of a line that are examined.
 pub const MOST_CELLS: usize = 64;
@@ -189,8 +190,8 @@ impl Comment {
     /// The layout that the comment states for lines of `columns` columns, if it states one.
     ///
     /// # Errors
-    /// The text names the words that were not understood.
-    pub fn layout(&self, columns: usize) -> Result<Option<Layout>, String> {
+    /// The words that were not understood, or [`TextProblem::TwoOrders`].
+    pub fn layout(&self, columns: usize) -> Result<Option<Layout>, TextProblem> {
         let named: Vec<_> = self.words.iter().map(|(_, column)| *column).collect();
         if named.len() == columns
             && let Some(layout) = Layout::of(&named)
@@ -209,10 +210,10 @@ impl Comment {
         }
         if let Some(first) = runs.first() {
             if runs.iter().any(|run| !run.same_places(first)) {
-                return Err("it names the columns in two orders".into());
+                return Err(TextProblem::TwoOrders);
             }
             if columns != 4 {
-                return Err(self.not_understood(&format!("it names 4 columns and a line has {columns}")));
+                return Err(self.not_understood(Some(columns)));
             }
             return Ok(Some(*first));
         }
@@ -225,15 +226,14 @@ impl Comment {
         }
         let half = named.len() == columns && distinct.iter().filter(|&&found| found).count() >= 2;
         if half || strict == [true; 4] {
-            return Err(self.not_understood("it seems to name the columns"));
+            return Err(self.not_understood(None));
         }
         Ok(None)
     }
 
-    fn not_understood(&self, what: &str) -> String {
+    fn not_understood(&self, columns: Option<usize>) -> TextProblem {
         let unknown = self.words.iter().filter(|(_, column)| column.is_none());
-        let unknown: Vec<_> = unknown.map(|(word, _)| format!("`{word}`")).take(8).collect();
-        if unknown.is_empty() { what.into() } else { format!("{what}, and {} is not understood", unknown.join(", ")) }
+        TextProblem::NotUnderstood { columns, words: unknown.map(|(word, _)| word.clone()).take(8).collect() }
     }
 }
 
@@ -290,7 +290,7 @@ fn words(text: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn comment(text: &str, columns: usize) -> Result<Option<[usize; 4]>, String> {
+    fn comment(text: &str, columns: usize) -> Result<Option<[usize; 4]>, TextProblem> {
         let Some(comment) = Comment::of(text.as_bytes()) else { return Ok(None) };
         comment.layout(columns).map(|l| l.map(|l| [l.x, l.y, l.t, l.p]))
     }
@@ -316,19 +316,20 @@ mod tests {
         ] {
             assert_eq!(comment(text, columns), Ok(places), "{text}");
         }
-        for (text, columns, words) in [
-            ("# t x y p s", 4, None),
-            ("# format: t x y p", 5, Some("names 4 columns and a line has 5")),
-            ("# ts[ticks] x y pol", 4, Some("`ts[ticks]`")),
-            ("# timestamp x y sign", 4, Some("`sign`")),
-            ("# x in pixels, y in pixels, t in us, p", 4, Some("`pixels`")),
-            ("# t x y p or x y t p", 4, Some("two orders")),
+        // A run of four names, followed by another word.
+        assert_eq!(comment("# t x y p s", 4), Ok(Some([1, 2, 0, 3])));
+        let unknown = |columns, words: &[&str]| TextProblem::NotUnderstood {
+            columns,
+            words: words.iter().map(|word| word.to_string()).collect(),
+        };
+        for (text, columns, problem) in [
+            ("# format: t x y p", 5, unknown(Some(5), &[])),
+            ("# ts[ticks] x y pol", 4, unknown(None, &["ts[ticks]"])),
+            ("# timestamp x y sign", 4, unknown(None, &["sign"])),
+            ("# x in pixels, y in pixels, t in us, p", 4, unknown(None, &["in", "pixels", "in", "pixels", "in", "us"])),
+            ("# t x y p or x y t p", 4, TextProblem::TwoOrders),
         ] {
-            match words {
-                Some(words) => assert!(comment(text, columns).unwrap_err().contains(words), "{text}"),
-                // A run of four names, followed by another word.
-                None => assert_eq!(comment(text, columns), Ok(Some([1, 2, 0, 3])), "{text}"),
-            }
+            assert_eq!(comment(text, columns), Err(problem), "{text}");
         }
     }
 

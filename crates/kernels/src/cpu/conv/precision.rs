@@ -113,9 +113,9 @@ mod tests {
     #[test]
     fn a_machine_without_the_instructions_stays_in_f32_and_says_so() {
         let stays = choose(Format::Int8, KernelChoice::Auto, &resnet_stage(), 0.5, false, false).unwrap_err();
-        assert_eq!(stays.to_string(), "this machine has no AVX-512 VNNI or AVX2");
+        assert!(stays.to_string().ends_with(" AVX-512 VNNI or AVX2"), "{stays}");
         let stays = choose(Format::Bf16, KernelChoice::Auto, &resnet_stage(), 0.5, false, false).unwrap_err();
-        assert_eq!(stays.to_string(), "this machine has no AVX-512 BF16");
+        assert!(stays.to_string().ends_with(" AVX-512 BF16"), "{stays}");
         assert!(!choose_backward(Format::Bf16, KernelChoice::Auto, false, false));
     }
 

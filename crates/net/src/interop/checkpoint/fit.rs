@@ -114,7 +114,8 @@ impl Fit {
 ///
 /// # Errors
 /// If the map names what file or network do not have; if the given dialect has no names for such a
-/// network; if a matched tensor has a value that is not finite.
+/// network; if two parts of the file match equally well; if a matched tensor has a value that is not
+/// finite.
 pub fn fit(checkpoint: &Checkpoint, network: &Network, file: &Path, options: &FitOptions) -> Result<Fit> {
     let names: Vec<&str> = checkpoint.tensors().iter().map(|(n, _)| n.as_str()).collect();
     let places: HashMap<&str, usize> = names.iter().enumerate().map(|(i, n)| (*n, i)).collect();
@@ -128,8 +129,7 @@ pub fn fit(checkpoint: &Checkpoint, network: &Network, file: &Path, options: &Fi
     let score = |assigned: &[Option<usize>]| {
         assigned.iter().enumerate().filter(|(t, i)| i.is_some_and(|i| shapes_agree(*t, i))).count()
     };
-    let mut best = Assignment::default();
-    let mut best_score = 0;
+    let mut best = Best::default();
     let dialects = options.dialect.map_or(Dialect::ALL.to_vec(), |d| vec![d]);
     let mut named_any = false;
     for &dialect in &dialects {
@@ -147,32 +147,72 @@ pub fn fit(checkpoint: &Checkpoint, network: &Network, file: &Path, options: &Fi
             if partly && options.dialect.is_none() {
                 continue;
             }
-            if n > best_score || best.assigned.is_empty() && options.dialect.is_some() {
-                best_score = n;
-                let names = expected.iter().map(|n| format!("{prefix}{n}")).collect();
-                best = Assignment { dialect: Some(dialect), prefix, assigned, expected: names, ordered: None };
-            }
+            let expected = expected.iter().map(|n| format!("{prefix}{n}")).collect();
+            let found = Assignment { dialect: Some(dialect), prefix, assigned, expected, ordered: None };
+            best.consider(found, n, options.dialect.is_some());
         }
     }
-    let may_order = options.dialect.is_none_or(|d| d != Dialect::Tickless);
-    if may_order && let Some(ordered) = by_order(checkpoint, &free, network, &open) {
-        let n = score(&ordered.assigned);
-        if n > best_score {
-            best = Assignment {
-                dialect: options.dialect,
-                assigned: ordered.assigned.clone(),
-                ordered: Some(ordered),
-                ..Assignment::default()
-            };
-        } else if best_score == 0 {
-            best.ordered = Some(ordered);
+    let mut is_chain = false;
+    if options.dialect.is_none_or(|d| d != Dialect::Tickless) {
+        for prefix in prefixes(&names) {
+            let part: Vec<bool> = free.iter().zip(&names).map(|(f, n)| *f && n.starts_with(&prefix)).collect();
+            let Some(ordered) = by_order(checkpoint, &part, network, &open) else { break };
+            is_chain = true;
+            let n = score(&ordered.assigned);
+            if n == 0 && best.score == 0 && prefix.is_empty() {
+                best.chosen.ordered = Some(ordered);
+                continue;
+            }
+            let assigned = ordered.assigned.clone();
+            let (dialect, expected) = (options.dialect, Vec::new());
+            best.consider(Assignment { dialect, prefix, assigned, expected, ordered: Some(ordered) }, n, false);
         }
-    } else if let Some(dialect) = options.dialect.filter(|_| !named_any) {
+    }
+    if let Some(dialect) = options.dialect.filter(|_| !named_any && !is_chain) {
         return Err(no_names(network, dialect));
     }
+    if let Some(rival) = &best.rival {
+        let problem = format!(
+            "the tensors below `{}` and below `{rival}` match equally well; say with a map which of them are meant",
+            best.chosen.prefix
+        );
+        return Err(refused(file, problem));
+    }
+    let mut best = best.chosen;
     best.assigned.resize(tensors.len(), None);
     report(checkpoint, network, file, &mapped, best)
 }
+
+/// The assignment that matches the most tensors so far.
+#[derive(Default)]
+struct Best {
+    chosen: Assignment,
+    score: usize,
+    /// The start of other names that match as many tensors in the same way.
+    rival: Option<String>,
+}
+
+impl Best {
+    /// Takes an assignment that matches `score` tensors if it is better than the best one, or if
+    /// there is none and one is `wanted` to explain what does not match.
+    fn consider(&mut self, found: Assignment, score: usize, wanted: bool) {
+        let best = &self.chosen;
+        if score > self.score || wanted && best.expected.is_empty() && self.score == 0 {
+            *self = Self { chosen: found, score, rival: None };
+        } else if score == self.score
+            && score > 0
+            && found.dialect == best.dialect
+            && found.expected.is_empty() == best.expected.is_empty()
+            && !found.prefix.starts_with(&best.prefix)
+            && !best.prefix.ends_with(SPIKING)
+        {
+            self.rival = Some(found.prefix);
+        }
+    }
+}
+
+/// Where sinabs stores the converted network, beside the one that it was converted from.
+const SPIKING: &str = "spiking_model.";
 
 /// One way to assign the tensors that the map leaves open.
 #[derive(Default)]
@@ -187,8 +227,9 @@ struct Assignment {
     ordered: Option<Ordered>,
 }
 
-/// The leading components that all names share, from none on: `module.` of `DataParallel`,
-/// `_orig_mod.` of `torch.compile`, `net.` of a wrapper.
+/// What the names may start with: nothing; the leading components that all share, such as `module.`
+/// of `DataParallel` and `_orig_mod.` of `torch.compile`; the first component of some, if a file
+/// holds several networks or parts.
 fn prefixes(names: &[&str]) -> Vec<String> {
     let mut all = vec![String::new()];
     let Some(first) = names.first() else { return all };
@@ -199,8 +240,27 @@ fn prefixes(names: &[&str]) -> Vec<String> {
         }
         all.push(prefix.to_owned());
     }
+    let shared = all[all.len() - 1].clone();
+    let mut parts: Vec<String> = Vec::new();
+    for name in names {
+        let Some(end) = name[shared.len()..].find('.') else { continue };
+        let part = &name[..=shared.len() + end];
+        if parts.last().is_none_or(|p| p != part) && !parts.iter().any(|p| p == part) {
+            parts.push(part.to_owned());
+        }
+        if parts.len() > MOST_PARTS {
+            return all;
+        }
+    }
+    if parts.len() > 1 {
+        parts.sort_by_key(|p| !p.ends_with(SPIKING));
+        all.extend(parts);
+    }
     all
 }
+
+/// Most parts of a file that are tried one by one.
+const MOST_PARTS: usize = 8;
 
 /// For each tensor of the network, the index in the file of the one that the map assigns to it.
 fn assign_map(map: &Map, names: &[&str], network: &Network) -> Result<Vec<Option<usize>>> {
@@ -220,7 +280,7 @@ fn assign_map(map: &Map, names: &[&str], network: &Network) -> Result<Vec<Option
                 .filter(|i| names[*i].strip_prefix(theirs).is_some_and(|r| r.starts_with('.')))
                 .collect();
             if within.is_empty() {
-                let hint = suggest::hint(theirs, names.iter().take(COMPARED).copied());
+                let hint = suggest::hint(theirs, names.iter().take(COMPARED).copied().filter(|n| n.len() <= LONGEST));
                 return refuse(format!("the checkpoint has neither a tensor nor a module `{theirs}`{hint}"));
             }
             let Some(node) = network.find(ours) else {
@@ -248,6 +308,10 @@ fn assign_map(map: &Map, names: &[&str], network: &Network) -> Result<Vec<Option
 
 /// Most names that a nearest one is looked for among.
 const COMPARED: usize = 4096;
+
+/// Longest name that is compared with others, because the comparison takes memory in proportion to
+/// the product of the lengths.
+const LONGEST: usize = 256;
 
 /// Most reasons that list the nearest names.
 const EXPLAINED: usize = 64;
@@ -366,7 +430,7 @@ const STATE: [&str; 20] = [
 
 /// `; nearest: …` with the names of the same shape and the most similar name, or nothing.
 fn nearest(expected: &str, spec: &TensorSpec, left: &[&(String, Tensor)]) -> String {
-    let some = || left.iter().take(COMPARED);
+    let some = || left.iter().take(COMPARED).filter(|(name, _)| name.len() <= LONGEST);
     let mut near: Vec<&(String, Tensor)> =
         some().filter(|(_, tensor)| tensor.shape() == spec.shape).take(3).copied().collect();
     if let Some(word) = suggest::nearest(expected, some().map(|(n, _)| n.as_str()))

@@ -72,8 +72,8 @@ mod tests {
     #[test]
     fn a_value_that_is_no_text_is_refused_with_its_place() {
         let e = Map::parse("a.b = 1", Path::new("map.toml")).unwrap_err().to_string();
-        assert!(e.starts_with("map.toml: `a.b` is integer"), "{e}");
+        assert!(e.starts_with("map.toml: `a.b` "), "{e}");
         let e = Map::parse("a b", Path::new("map.toml")).unwrap_err().to_string();
-        assert!(e.starts_with("map.toml: is not a map in TOML") && !e.contains('\n'), "{e}");
+        assert!(e.starts_with("map.toml: ") && !e.contains("`a.b`") && !e.contains('\n'), "{e}");
     }
 }

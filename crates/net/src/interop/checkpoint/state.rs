@@ -1,9 +1,7 @@
-//! The state dict of a checkpoint: where it lies in the file, and its tensors by name.
+//! The tensors of a checkpoint by name.
 
 use super::tensor::Tensor;
-use super::torch::{Arena, Id, MOST_TENSORS, Value};
 use crate::weights::Array;
-use std::collections::HashSet;
 
 /// The tensors of a checkpoint by name. Values stay in the bytes of the file until
 /// [`array`](Self::array) asks for them.
@@ -51,106 +49,4 @@ impl Checkpoint {
     pub fn array(&self, tensor: &Tensor) -> Result<Array, String> {
         tensor.to_array(&self.bytes)
     }
-}
-
-/// Where state dicts lie in the files of known programs, in order of preference. The first is that
-/// of the paper's code.
-const USUAL: [&str; 8] =
-    ["best_model_state_dict", "model_state_dict", "state_dict", "model", "net", "network", "weights", "params"];
-
-/// The named tensors of a state dict.
-pub(super) type Named = Vec<(String, Tensor)>;
-
-/// The tensors of a file's state dict and its place in the file. `entry` names the place; without
-/// it, the place is the root, the first usual one, or the only one.
-pub(super) fn find(arena: &Arena<'_>, root: Id, entry: Option<&str>) -> Result<(Named, Option<String>), String> {
-    if let Value::Tensor(_) = arena.get(root) {
-        return Err("is a single tensor, not a state dict; save one: torch.save(net.state_dict(), 'new.pt')".into());
-    }
-    let all = state_dicts(arena, root);
-    let places = |all: &[(String, Id)]| {
-        let names: Vec<String> = all.iter().take(LISTED).map(|(p, _)| format!("`{p}`")).collect();
-        format!("{}{}", names.join(", "), if all.len() > LISTED { ", …" } else { "" })
-    };
-    let (place, dict) = match entry {
-        Some(entry) => all
-            .iter()
-            .find(|(place, _)| place == entry)
-            .ok_or_else(|| format!("has no state dict at `{entry}`; it has these: {}", places(&all)))?,
-        None => {
-            let usual = USUAL.iter().find_map(|u| all.iter().find(|(p, _)| p == u));
-            match (all.iter().find(|(p, _)| p.is_empty()).or(usual), &all[..]) {
-                (Some(found), _) | (None, [found]) => found,
-                (None, []) => {
-                    return Err("holds no tensors by name; save them: torch.save(net.state_dict(), 'new.pt')".into());
-                }
-                (None, several) => {
-                    return Err(format!("has {} state dicts; choose one: {}", several.len(), places(several)));
-                }
-            }
-        }
-    };
-    let within = (!place.is_empty()).then(|| place.clone());
-    Ok((named(arena, *dict)?, within))
-}
-
-/// Most places that a message lists.
-const LISTED: usize = 12;
-
-/// Longest path to a dictionary; a deeper one is no state dict of any program.
-const DEEPEST: usize = 4;
-
-/// Most dictionaries of a dictionary that are searched.
-const MOST_PLACES: usize = 10_000;
-
-/// Every dictionary of tensors by name below `root`, with its path, in the order of the file.
-fn state_dicts(arena: &Arena<'_>, root: Id) -> Vec<(String, Id)> {
-    let mut found = Vec::new();
-    let mut seen = HashSet::new();
-    let mut open = vec![(String::new(), root, 0)];
-    while let Some((path, id, depth)) = open.pop() {
-        let Value::Dict(items) = arena.get(id) else { continue };
-        if !seen.insert(id) {
-            continue;
-        }
-        if items.iter().any(|(k, v)| arena.text(*k).is_some() && matches!(arena.get(*v), Value::Tensor(_))) {
-            found.push((path.clone(), id));
-        }
-        if depth == DEEPEST || open.len() > MOST_PLACES {
-            continue;
-        }
-        let nested = items.iter().filter(|(_, v)| matches!(arena.get(*v), Value::Dict(_))).take(MOST_PLACES);
-        for (key, value) in nested.collect::<Vec<_>>().into_iter().rev() {
-            let key = match arena.get(*key) {
-                Value::Text(key) if key.len() <= 256 && path.is_empty() => (*key).to_owned(),
-                Value::Text(key) if key.len() <= 256 => format!("{path}.{key}"),
-                Value::Int(n) => format!("{path}[{n}]"),
-                _ => continue,
-            };
-            open.push((key, *value, depth + 1));
-        }
-    }
-    found
-}
-
-/// The tensors of a dictionary by name; other values of it, such as numbers, are left out. If a name
-/// occurs twice, the last one counts, as in Python.
-fn named(arena: &Arena<'_>, dict: Id) -> Result<Named, String> {
-    let Value::Dict(items) = arena.get(dict) else { return Ok(Vec::new()) };
-    let mut at = std::collections::HashMap::new();
-    let mut tensors: Named = Vec::new();
-    for (key, value) in items {
-        let (Some(name), Value::Tensor(tensor)) = (arena.text(*key), arena.get(*value)) else { continue };
-        match at.get(name) {
-            Some(&i) => tensors[i] = (name.to_owned(), Tensor::clone(tensor)),
-            None if tensors.len() == MOST_TENSORS => {
-                return Err(format!("has more than {MOST_TENSORS} tensors"));
-            }
-            None => {
-                at.insert(name, tensors.len());
-                tensors.push((name.to_owned(), Tensor::clone(tensor)));
-            }
-        }
-    }
-    Ok(tensors)
 }

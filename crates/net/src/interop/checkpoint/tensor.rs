@@ -233,7 +233,7 @@ mod tests {
             assert!(e.contains(&format!("{shape:?}")) || e.contains("strides"), "{e}");
         }
         let huge = Tensor::new(storage(12, Number::U8), 0, vec![1 << 40], vec![0]).unwrap();
-        assert!(huge.to_array(&[0; 12]).unwrap_err().contains("at most"));
+        assert!(huge.to_array(&[0; 12]).unwrap_err().contains("most"));
     }
 
     #[test]

@@ -1,17 +1,18 @@
 //! Differences between the original network and how a reader of the graph will run it.
 
+use super::deviation::Deviation;
 use super::reader::Reader;
 use std::fmt;
 
-/// One difference, described in words.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One difference.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
     /// The reader that differs; `None` if every reader does, or if the importer had to choose.
     pub reader: Option<Reader>,
     /// Names of the layers or nodes; empty if the difference concerns the whole graph.
     pub places: Vec<String>,
-    /// The difference in behaviour, in words.
-    pub what: String,
+    /// The difference in behaviour.
+    pub what: Deviation,
 }
 
 /// The largest number of places that one message lists by name.
@@ -29,7 +30,7 @@ impl fmt::Display for Difference {
                 more => write!(f, "{shown} and {more} more: ")?,
             }
         }
-        f.write_str(&self.what)
+        self.what.fmt(f)
     }
 }
 
@@ -56,13 +57,10 @@ mod tests {
 
     #[test]
     fn what_is_said_of_many_places_is_one_line() {
-        let of_layer = |i: usize| Difference {
-            reader: Some(Reader::Norse),
-            places: vec![format!("n{i}")],
-            what: "does not fire".to_owned(),
-        };
+        let of_layer =
+            |i: usize| Difference { reader: Some(Reader::Norse), places: vec![format!("n{i}")], what: "x".into() };
         let all = joined((0..6).chain([5]).map(of_layer).collect());
         assert_eq!(all.len(), 1);
-        assert_eq!(all[0].to_string(), "Norse: `n0`, `n1`, `n2`, `n3` and 2 more: does not fire");
+        assert_eq!(all[0].to_string(), "Norse: `n0`, `n1`, `n2`, `n3` and 2 more: x");
     }
 }

@@ -5,6 +5,7 @@
 //! consumers, and NIR sums edges into one node. Linear layers become `Affine` with a zero bias,
 //! because every reader supports `Affine`.
 
+use super::deviation::Deviation;
 use super::difference::{Difference, joined};
 use super::fold::{divided, weights_follow};
 use super::graph::{Conv2d, Graph, Node, Padding, Tensor, Window};
@@ -187,7 +188,7 @@ impl GraphDraft {
                     input: Some((layer.input.height, layer.input.width)),
                 });
                 if c.groups > 1 {
-                    self.differ(Reader::SpikingJelly, &layer.name, "refuses groups in a convolution");
+                    self.differ(Reader::SpikingJelly, &layer.name, Deviation::Groups);
                 }
                 Ok(self.weigh(index, layer, first, node, false))
             }
@@ -296,7 +297,7 @@ impl GraphDraft {
         let (written, carry) = match kind {
             _ if kind == known => (kind, 1.0),
             _ if !weights_follow(network, index) => {
-                self.differ(None, name, "no weights follow this pooling, so its factor could not be folded into them");
+                self.differ(None, name, Deviation::NoWeightsFollow);
                 (kind, 1.0)
             }
             PoolKind::Average => (known, area),
@@ -305,7 +306,7 @@ impl GraphDraft {
         for reader in Reader::ALL {
             if reader.pooling() != written {
                 let what = if written == PoolKind::Sum { "sum" } else { "average" };
-                self.differ(reader, name, format!("does not know {what} pooling; export for this reader"));
+                self.differ(reader, name, Deviation::UnknownPooling { kind: what });
             } else if written == PoolKind::Sum && window.padding != (0, 0) {
                 self.differ(reader, name, "leaves out the padding of a pooling");
             }
@@ -323,6 +324,11 @@ impl GraphDraft {
             let part = if n.synapse.is_some() { "a synaptic current" } else { "an adaptive threshold" };
             let problem =
                 format!("its neurons have {part}, which this exporter cannot write; train with `lif` or `if`");
+            return Err(Error::layer(&layer.name, problem));
+        }
+        if !n.reset.is_immediate() {
+            let problem =
+                format!("its reset is `{}`, which a NIR node cannot say; train with `reset = \"soft\"`", n.reset);
             return Err(Error::layer(&layer.name, problem));
         }
         let Some(lambda) = n.lambda(LeakRule::Step, 1, 1, self.options.step_us) else {
@@ -391,7 +397,7 @@ impl GraphDraft {
         }
     }
 
-    fn differ(&mut self, reader: impl Into<Option<Reader>>, place: &str, what: impl Into<String>) {
+    fn differ(&mut self, reader: impl Into<Option<Reader>>, place: &str, what: impl Into<Deviation>) {
         let places = if place.is_empty() { Vec::new() } else { vec![place.to_owned()] };
         self.differences.push(Difference { reader: reader.into(), places, what: what.into() });
     }

@@ -28,6 +28,7 @@
 //! and the package `nir` 1.0.8, which defines the file format; golden `*.nir` and `nir_io`.
 
 mod decode;
+mod deviation;
 mod dialect;
 mod difference;
 mod fold;
@@ -42,6 +43,7 @@ mod to_network_neuron;
 mod topology;
 mod write;
 
+pub use deviation::Deviation;
 pub use dialect::{Dialect, Writer, written_by};
 pub use difference::Difference;
 pub use from_network::{ExportOptions, Exported, export};

@@ -13,6 +13,7 @@
 //!
 //! Source: the import functions of these packages; golden `*.nir`.
 
+use super::deviation::Deviation;
 use crate::layer::PoolKind;
 use crate::neuron::{Neuron, Reset, SpikeMode, Surrogate};
 use tickless_words::words;
@@ -150,35 +151,31 @@ pub(super) fn interpret(reader: Option<Reader>, cell: Cell, dt: f64) -> Result<I
 }
 
 /// Describes how `interpretation` differs from `meant`, whose decay per step is `lambda`.
-pub(super) fn differences(meant: &Neuron, lambda: f64, interpretation: &Interpretation) -> Vec<String> {
+pub(super) fn differences(meant: &Neuron, lambda: f64, interpretation: &Interpretation) -> Vec<Deviation> {
     let mut all = Vec::new();
     let theta = f64::from(meant.threshold);
     if !same(interpretation.lambda, lambda) {
-        all.push(format!(
-            "keeps {:.6} of its membrane from step to step instead of {lambda:.6}",
-            interpretation.lambda
-        ));
+        all.push(Deviation::Leak { theirs: interpretation.lambda, ours: lambda });
     }
     if !same(interpretation.gain / interpretation.threshold, 1.0 / theta) {
         let factor = interpretation.gain / interpretation.threshold * theta;
-        all.push(format!("weighs its input {factor:.6} times as much against the threshold"));
+        all.push(Deviation::Gain { factor });
     }
     match (meant.spikes, interpretation.spikes) {
-        (SpikeMode::Multi, SpikeMode::Single) => all.push("emits at most one spike a step instead of ⌊u/θ⌋".into()),
-        (SpikeMode::Single, SpikeMode::Multi) => all.push("emits ⌊u/θ⌋ spikes a step instead of one".into()),
+        (SpikeMode::Multi, SpikeMode::Single) => all.push(Deviation::OneSpike),
+        (SpikeMode::Single, SpikeMode::Multi) => all.push(Deviation::ManySpikes),
         _ => {}
     }
     match (meant.reset, interpretation.reset) {
-        (Reset::Soft, Reset::Hard) => all.push("is reset to 0 by a spike instead of by −θ".into()),
-        (Reset::Hard, Reset::Soft) => all.push("is reset by −θ by a spike instead of to 0".into()),
+        (Reset::Soft, Reset::Hard) => all.push(Deviation::ResetToZero),
+        (Reset::Hard, Reset::Soft) => all.push(Deviation::ResetByThreshold),
         _ => {}
     }
     match (meant.fire_at_threshold, interpretation.fire_at_threshold) {
-        (true, false) => all.push("does not fire where u = θ".into()),
-        (false, true) => all.push("fires where u = θ".into()),
+        (true, false) => all.push(Deviation::SilentAtThreshold),
+        (false, true) => all.push(Deviation::FiresAtThreshold),
         _ => {}
     }
-    let limit = |v: Option<f64>| v.map_or("none".to_owned(), |v| v.to_string());
     // A limit is a membrane potential, so it scales with the gain.
     let theirs = interpretation.v_min.map(|v| v / interpretation.threshold * theta);
     let ours = meant.v_min.map(f64::from);
@@ -186,10 +183,10 @@ pub(super) fn differences(meant: &Neuron, lambda: f64, interpretation: &Interpre
         (Some(a), Some(b)) => !same(a, b),
         (a, b) => a != b,
     } {
-        all.push(format!("has the lower limit {} instead of {}", limit(theirs), limit(ours)));
+        all.push(Deviation::LowerLimit { theirs, ours });
     }
     if let Some(refractory) = meant.refractory {
-        all.push(format!("drops the refractory period, of which NIR has no node: ours is {refractory}"));
+        all.push(Deviation::Refractory { ours: refractory });
     }
     all
 }

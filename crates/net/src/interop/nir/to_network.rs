@@ -12,6 +12,7 @@
 //! - A time constant becomes the λ of one step or a τ in seconds ([`ImportOptions::leak`]).
 //! - A dilated kernel becomes a larger kernel with zeros in between. A bias of zeros is dropped.
 
+use super::deviation::Deviation;
 use super::dialect::Dialect;
 use super::difference::Difference;
 use super::fold;
@@ -92,7 +93,7 @@ pub struct Imported {
 pub fn import(graph: &Graph, file: &Path, options: &ImportOptions) -> Result<Imported> {
     representable(graph, "", file)?;
     let mut notes = Vec::new();
-    let note = |what: String| Difference { reader: None, places: Vec::new(), what };
+    let note = |what: Deviation| Difference { reader: None, places: Vec::new(), what };
     if matches!(options.dialect, None | Some(Dialect::Tickless)) {
         match described(graph, file) {
             Ok((network, weights, step_us)) => {
@@ -108,11 +109,7 @@ pub fn import(graph: &Graph, file: &Path, options: &ImportOptions) -> Result<Imp
         }
     }
     let dialect = options.dialect.unwrap_or_else(|| {
-        notes.push(note(
-            "the graph does not state which framework wrote it, so its neurons are read as NIR defines them (one spike \
-             a step, hard reset, no limit); if a framework wrote it, name the framework as its dialect"
-                .to_owned(),
-        ));
+        notes.push(note(Deviation::NoWriter));
         Dialect::Plain
     });
     let reader = match dialect {
@@ -170,9 +167,9 @@ fn finite(weights: &Weights, file: &Path) -> Result<()> {
 
 /// The network that the metadata describes. An error if a writer changed the graph since the
 /// export.
-fn described(graph: &Graph, file: &Path) -> std::result::Result<(Network, Weights, Option<f64>), String> {
-    let text = graph.metadata.get(KEY).ok_or("the graph carries no description of ours")?;
-    let unusable = |what: String| format!("the description in the graph's metadata cannot be used: {what}");
+fn described(graph: &Graph, file: &Path) -> std::result::Result<(Network, Weights, Option<f64>), Deviation> {
+    let text = graph.metadata.get(KEY).ok_or(Deviation::NoDescription)?;
+    let unusable = |reason: String| Deviation::Unusable { reason };
     let description = Description::parse(text).map_err(unusable)?;
     let network = description.network().map_err(|e| unusable(e.to_string()))?;
     let (reader, step_us) = description.conventions().ok_or_else(|| unusable("it names an unknown reader".into()))?;
@@ -200,7 +197,7 @@ fn described(graph: &Graph, file: &Path) -> std::result::Result<(Network, Weight
         edges
     };
     if draft.graph.nodes != graph.nodes || sorted(&draft.graph) != sorted(graph) {
-        return Err(unusable("the graph was changed after it was written".into()));
+        return Err(Deviation::Changed);
     }
     Ok((network, weights, step_us))
 }
@@ -569,7 +566,7 @@ impl<'a> Build<'a> {
                 }
             }
             let what = "its input has a factor (r, τ and step, pooling, scale), which went into the weights before or the threshold";
-            self.notes.push(Difference { reader: None, places: vec![name.to_owned()], what: what.to_owned() });
+            self.notes.push(Difference { reader: None, places: vec![name.to_owned()], what: what.into() });
         }
         let id = b.add(name, Layer::Neuron(neuron), &[from.id]);
         Ok(Value { id, scalable: None, gain: 1.0, scaled_by: None, ..from.clone() })

@@ -9,6 +9,7 @@
 //! v_reset. If a neuron rests at one potential and resets to another, the importer refuses it.
 //! sinabs, snnTorch and Norse themselves read only neurons that rest and reset at 0.
 
+use super::deviation::Deviation;
 use super::graph::Tensor;
 use super::reader::{Cell, Reader, interpret, same};
 use crate::neuron::{Leak, LeakRule, Neuron, Surrogate};
@@ -40,7 +41,7 @@ pub(super) struct Made {
     /// Factor of each input; `None` if all are 1.
     pub gains: Option<Vec<f64>>,
     /// Descriptions of the changes.
-    pub notes: Vec<String>,
+    pub notes: Vec<Deviation>,
 }
 
 /// Broadcasts an array to `shape`: an array of that shape, one value, or one value per channel
@@ -82,7 +83,7 @@ pub(super) fn neuron(reader: Option<Reader>, step: Step, n: &Numbers, shape: Sha
         rest.push(rests_at(reader, leak.as_ref().map(|l| l[i]), reset[i], threshold[i])?);
     }
     if let Some(c) = rest.iter().find(|c| **c != 0.0) {
-        notes.push(format!("its membrane rests, starts and resets at {c}; the potential is counted from there"));
+        notes.push(format!("its membrane rests, starts and resets at {c}; the potential is counted from there").into());
     }
     let cell = |i: usize| Cell { tau: tau.as_ref().map(|t| t[i]), r: r[i], threshold: threshold[i] - rest[i] };
     let first = interpret(reader, cell(0), dt)?;
@@ -167,16 +168,13 @@ fn exact_charge(reader: Option<Reader>, step: Step, tau: Option<f64>) -> f64 {
 }
 
 /// The leak of a cell with time constant τ whose framework keeps the fraction `lambda` per step.
-fn leaks(reader: Option<Reader>, step: Step, tau: Option<f64>, lambda: f64, notes: &mut Vec<String>) -> Leak {
+fn leaks(reader: Option<Reader>, step: Step, tau: Option<f64>, lambda: f64, notes: &mut Vec<Deviation>) -> Leak {
     let of_step = || if lambda as f32 == 1.0 { Leak::None } else { Leak::Step(lambda as f32) };
     match (tau, step.leak) {
         (Some(tau), LeakRule::Time) if reader != Some(Reader::Sinabs) => Leak::Time(tau * 1e6),
         (Some(tau), LeakRule::Time) if step.given => Leak::Time(tau * step.seconds * 1e6),
         (Some(tau), LeakRule::Time) => {
-            notes.push(format!(
-                "sinabs counts its time constant of {tau} in steps, which last as long as a step of this run at T_max; \
-                 give the duration of a step to fix it in seconds"
-            ));
+            notes.push(Deviation::StepsOfRun { tau });
             of_step()
         }
         _ => of_step(),

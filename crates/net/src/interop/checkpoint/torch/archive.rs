@@ -39,6 +39,18 @@ impl<'a> Archive<'a> {
         let broken =
             |e: zip::result::ZipError| refused(file, format!("is a damaged zip archive ({e}); get the file again"));
         let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
+        // TorchScript compresses members, so it is recognised before their compression is checked.
+        for i in 0..zip.len() {
+            let member = zip.by_index_raw(i).map_err(broken)?;
+            let name = member.name().map_err(broken)?;
+            if name.contains("/code/") || name.ends_with("constants.pkl") {
+                let problem = format!(
+                    "is a TorchScript archive (it has `{name}`); save its tensors: \
+                     torch.save(torch.jit.load(FILE).state_dict(), 'new.pt')"
+                );
+                return Err(refused(file, problem));
+            }
+        }
         let mut members = BTreeMap::new();
         let mut total = 0usize;
         for i in 0..zip.len() {
@@ -65,14 +77,6 @@ impl<'a> Archive<'a> {
                 return Err(refused(file, format!("member `{name}` overlaps other members; get the file again")));
             }
             members.insert(name, Member { bytes: start..end, checksum: member.crc32(), checked: false });
-        }
-        let script = members.keys().find(|n| n.contains("/code/") || n.ends_with("constants.pkl"));
-        if let Some(script) = script {
-            let problem = format!(
-                "is a TorchScript archive (it has `{script}`); save its tensors: \
-                 torch.save(torch.jit.load(FILE).state_dict(), 'new.pt')"
-            );
-            return Err(refused(file, problem));
         }
         let pickle = members.keys().find(|n| *n == "data.pkl" || n.ends_with("/data.pkl"));
         let Some(root) = pickle.and_then(|n| n.strip_suffix("data.pkl")).map(str::to_owned) else {

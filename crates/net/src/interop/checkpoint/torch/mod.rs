@@ -18,19 +18,19 @@
 mod archive;
 mod names;
 mod pickle;
+mod state_dict;
 #[cfg(test)]
 mod tests;
 mod value;
 mod write;
 
-pub(super) use names::MOST_TENSORS;
-pub(super) use value::{Arena, Id, Value};
 pub use write::to_bytes;
 
 use super::error::refused;
-use super::state::{Checkpoint, find};
+use super::state::Checkpoint;
 use crate::error::Result;
 use archive::Archive;
+use state_dict::find;
 use std::path::Path;
 
 /// The first bytes of a pickle with the magic number of files before PyTorch 1.6: PROTO 2, then

@@ -5,25 +5,7 @@
 //! `torch.load(weights_only=True)` allows too.
 
 use super::super::tensor::{Number, Storage, Tensor};
-use super::value::{Arena, Id, Value};
-
-/// A name of the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Name {
-    /// `collections.OrderedDict`: an empty dictionary.
-    OrderedDict,
-    /// `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`: a view of a storage.
-    Tensor,
-    /// `torch._utils._rebuild_parameter`: its tensor.
-    Parameter,
-    /// `torch.FloatStorage` and the like: the type of a storage's numbers.
-    Storage(Number),
-    /// `torch.Size`, `set` and `frozenset`: the items of their argument.
-    Items,
-    /// `torch.device`, `torch.serialization._get_layout`, `_codecs.encode`, `bytearray`: values that
-    /// are no tensors, whatever their arguments.
-    Other,
-}
+use super::value::{Arena, Id, Name, Value};
 
 /// The name `module.name` of the list; a dtype such as `torch.float32` is a value without a call.
 pub(super) fn value_of(module: &str, name: &str) -> Option<Value<'static>> {
@@ -57,7 +39,7 @@ pub(super) fn value_of(module: &str, name: &str) -> Option<Value<'static>> {
 }
 
 /// Most tensors of a file; each takes about 400 bytes.
-pub(in super::super) const MOST_TENSORS: usize = 1 << 18;
+pub(super) const MOST_TENSORS: usize = 1 << 18;
 
 /// Most sides of a tensor; weights have at most five.
 const MOST_SIDES: usize = 8;

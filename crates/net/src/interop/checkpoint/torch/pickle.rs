@@ -5,8 +5,8 @@
 //! refused with its name.
 
 use super::archive::Archive;
-use super::names::{Name, call, value_of};
-use super::value::{Arena, Id, Value};
+use super::names::{call, value_of};
+use super::value::{Arena, Id, Name, Value};
 use std::collections::HashMap;
 
 /// Runs `pickle` and returns its values and the one that it describes.

@@ -4,16 +4,33 @@
 //! of its references, also if a pickle puts the same container into itself, and dropping the arena
 //! does not recurse.
 
-use super::super::tensor::{Storage, Tensor};
-use super::names::Name;
+use super::super::tensor::{Number, Storage, Tensor};
+
+/// An imported name: one of the list in [`super::names`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Name {
+    /// `collections.OrderedDict`: an empty dictionary.
+    OrderedDict,
+    /// `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`: a view of a storage.
+    Tensor,
+    /// `torch._utils._rebuild_parameter`: its tensor.
+    Parameter,
+    /// `torch.FloatStorage` and the like: the type of a storage's numbers.
+    Storage(Number),
+    /// `torch.Size`, `set` and `frozenset`: the items of their argument.
+    Items,
+    /// `torch.device`, `torch.serialization._get_layout`, `_codecs.encode`, `bytearray`: values that
+    /// are no tensors, whatever their arguments.
+    Other,
+}
 
 /// Number of a value in the arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(in super::super) struct Id(u32);
+pub(super) struct Id(u32);
 
 /// A value; texts are those of the pickle's bytes.
 #[derive(Debug, Clone)]
-pub(in super::super) enum Value<'a> {
+pub(super) enum Value<'a> {
     None,
     Bool,
     Int(i64),
@@ -54,7 +71,7 @@ impl Value<'_> {
 
 /// All values of a pickle.
 #[derive(Debug, Default)]
-pub(in super::super) struct Arena<'a> {
+pub(super) struct Arena<'a> {
     values: Vec<Value<'a>>,
 }
 
