@@ -5,6 +5,7 @@ mod dropout;
 mod forward;
 mod fusion;
 mod linear;
+mod memory;
 pub mod norm;
 mod pass;
 pub mod readout;

@@ -9,8 +9,8 @@
 //! The equations stand in [`tickless_neuron::step`].
 
 use super::fusion::tile;
+use super::memory::GeneralMemory;
 use super::norm::{BatchStatistics, NormMode, Running};
-use super::stepper::GeneralMemory;
 use super::{Pass, Sequence};
 use crate::distributed::WholeBatch;
 use crate::error::{Error, Result};
