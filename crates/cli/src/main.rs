@@ -3,6 +3,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod arguments;
+mod bias_free;
 mod checkpoint;
 mod cli;
 mod commands;

@@ -190,7 +190,7 @@ impl Rule {
             fires_at: f32::NAN,
             v_min: f32::NEG_INFINITY,
             small: Small::NONE,
-            mode: Mode { multi: false, hard: false, equal: true, detach: false },
+            mode: Mode { multi: false, reset: Reset::Soft, equal: true, detach: false },
             decay: None,
             dead_us: None,
             holds: false,

@@ -75,6 +75,7 @@ fn by_hand(op: NeuronOp, x: &[f32]) -> (Vec<f32>, Vec<bool>) {
                     Reset::Hard if s > 0.0 => 0.0,
                     Reset::Hard => u,
                     Reset::Soft => u - theta * s,
+                    late => panic!("no fused kernel has the reset {late}"),
                 };
                 gap = gap.min((r - limit).abs());
             }

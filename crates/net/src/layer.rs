@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::neuron::leak::stretch;
+use crate::neuron::refractory::whole;
 use crate::neuron::{Leak, LeakRule, Neuron};
 use crate::shape::Shape;
 use crate::window::{Axis, Window};
@@ -243,10 +244,12 @@ words!(serde RecurrentKind, "kind of recurrent connections", { Dense = "dense", 
 /// ```text
 /// event-driven:         a spike returns after d µs
 /// clocked at T steps:   the spikes of step t − k are inputs of step t,
-///                       k = max(1, round(d·T/(Δ·T_max))) with a leak per time, otherwise 1
+///                       k = max(1, ⌈d·T/(Δ·T_max)⌉) with a leak per time, otherwise 1
 /// ```
 ///
-/// So a run at fine steps approaches the event-driven one if the leak belongs to time.
+/// So a run at fine steps approaches the event-driven one if the leak belongs to time. The delay is
+/// rounded up as a refractory period is: a spike that returns when a period of the same length
+/// ends then does so at every T.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Recurrent {
     /// Where they lead.
@@ -277,13 +280,13 @@ impl Recurrent {
             (LeakRule::Time, Some(us)) => us / step_us?,
         };
         // The conversion saturates, and no run has that many steps.
-        Some((trained / stretch(rule, t_max, steps)).round().max(1.0) as usize)
+        Some(whole(trained / stretch(rule, t_max, steps)) as usize)
     }
 
     /// The delay of an event-driven run in whole µs, at least 1, because a spike cannot return at
     /// the time at which it was fired. `None` if neither a delay nor `step_us` is given.
     pub fn us(&self, step_us: Option<f64>) -> Option<u64> {
-        Some(self.delay_us.or(step_us)?.round().max(1.0) as u64)
+        Some(whole(self.delay_us.or(step_us)?) as u64)
     }
 }
 
@@ -457,18 +460,19 @@ pub struct TensorSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::neuron::Refractory;
 
     fn k(delay_us: Option<f64>, rule: LeakRule, steps: usize) -> usize {
         Recurrent { kind: RecurrentKind::Dense, delay_us }.steps(rule, 10, steps, Some(30_000.0)).unwrap()
     }
 
     #[test]
-    fn a_spike_returns_after_the_nearest_number_of_steps_if_the_leak_belongs_to_time() {
+    fn a_spike_returns_after_the_delay_in_steps_rounded_up_if_the_leak_belongs_to_time() {
         for (delay_us, steps, expected) in [
             (None, 1, 1),
             (None, 10, 1),
-            (None, 14, 1),
-            (None, 15, 2),
+            (None, 11, 2),
+            (None, 20, 2),
             (None, 100, 10),
             (None, 3000, 300),
             (Some(30_000.0), 100, 10),
@@ -476,11 +480,26 @@ mod tests {
             (Some(60_000.0), 5, 1),
             (Some(100.0), 100, 1),
             (Some(100.0), 3000, 1),
-            (Some(249.0), 3000, 2),
-            (Some(250.0), 3000, 3),
-            (Some(1e12), 10, 33_333_333),
+            (Some(200.0), 3000, 2),
+            (Some(201.0), 3000, 3),
+            (Some(1e12), 10, 33_333_334),
         ] {
             assert_eq!(k(delay_us, LeakRule::Time, steps), expected, "{delay_us:?} at {steps} steps");
+        }
+    }
+
+    #[test]
+    fn a_spike_returns_when_a_refractory_period_of_the_same_length_ends() {
+        let (back, period) = (Recurrent { kind: RecurrentKind::Dense, delay_us: None }, Refractory::steps(1.0));
+        for step_us in [700.3, 700.5, 700.9, 12_253.77] {
+            assert_eq!(back.us(Some(step_us)), period.us(Some(step_us)));
+            for rule in [LeakRule::Step, LeakRule::Time] {
+                for t in [1, 9, 10, 11, 14, 15, 100, 1237] {
+                    let of = |k: Option<usize>| k.unwrap();
+                    let (k, apart) = (back.steps(rule, 10, t, None), period.interval(rule, 10, t, None));
+                    assert_eq!(of(k), of(apart), "T = {t}");
+                }
+            }
         }
     }
 
@@ -498,6 +517,6 @@ mod tests {
         assert_eq!((given.steps(LeakRule::Time, 10, 20, None), given.us(None)), (None, Some(100)));
         assert_eq!((default.steps(LeakRule::Time, 10, 20, None), default.us(None)), (Some(2), None));
         assert_eq!(given.steps(LeakRule::Step, 10, 20, None), Some(1));
-        assert_eq!((default.us(Some(1e-3)), default.us(Some(700.4))), (Some(1), Some(700)));
+        assert_eq!((default.us(Some(1e-3)), default.us(Some(700.4))), (Some(1), Some(701)));
     }
 }

@@ -224,6 +224,9 @@ impl Network {
                 Layer::Pool(Pool { kind: crate::PoolKind::Max, .. }) => {
                     return Err(Error::layer(&n.name, NO_MAX));
                 }
+                Layer::Neuron(neuron) if !neuron.reset.is_immediate() => {
+                    return Err(Error::layer(&n.name, NO_LATE_RESET));
+                }
                 Layer::Attention(_) => return Err(Error::layer(&n.name, NO_ATTENTION)),
                 Layer::AdaptiveAverage(a) if a.as_pool(n.input).is_none() => {
                     let problem = format!(
@@ -243,6 +246,10 @@ impl Network {
 /// Why max pooling cannot run event-driven, and the remedy.
 const NO_MAX: &str = "max pooling has no event-driven form, because the largest of several inputs is not a sum that \
                       events can add up one by one; set `kind = \"sum\"` (or \"average\") and fine-tune";
+
+/// Why a reset that acts in the next step cannot run event-driven, and the remedy.
+const NO_LATE_RESET: &str = "its reset acts in the step after the spike, and without a clock there is no step; \
+                                 set `reset = \"soft\"` and fine-tune";
 
 /// Why attention cannot run event-driven, and the remedy.
 const NO_ATTENTION: &str = "attention has no event-driven form, because it multiplies spikes of one step with \

@@ -527,7 +527,7 @@ mod tests {
 
         #[test]
         fn a_burst_is_the_count_of_the_step(u in 1.0f32..60_000.0, theta in 0.5f32..1.0, multi: bool) {
-            let mode = Mode { multi, hard: false, equal: true, detach: false };
+            let mode = Mode { multi, reset: Reset::Soft, equal: true, detach: false };
             prop_assert_eq!(burst(mode, u, theta), spikes(mode, &u, &theta));
         }
     }

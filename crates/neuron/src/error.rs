@@ -89,6 +89,14 @@ pub enum Error {
          \"single\"` or `refractory = \"none\"`"
     )]
     RefractoryMultiSpike,
+    /// A neuron whose reset depends on the step before has a part that this reset does not support.
+    #[error("the reset `{reset}` has no form with `{part}`; give `reset = \"soft\"` or `{part} = \"none\"`")]
+    LateReset {
+        /// The word of the reset.
+        reset: &'static str,
+        /// The field of the part.
+        part: &'static str,
+    },
     /// The surrogate does not have a parameter that is given.
     #[error("the surrogate `{surrogate}` has no `{field}`{}", known.map(|f| format!("; it has `{f}`")).unwrap_or_default())]
     SurrogateParameter {

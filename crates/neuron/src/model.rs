@@ -10,7 +10,7 @@
 //! single spike:  s[t] = 1 if u[t] > θ[t] (or u[t] ≥ θ[t] where `fire_at_threshold`), else 0
 //! multi spike:   s[t] = ⌊u[t]/θ⌋ where u[t] reaches θ, else 0
 //! hard reset:    v[t] = 0 where s[t] > 0, else u[t]
-//! soft reset:    v[t] = u[t] − θ[t]·s[t]
+//! soft reset:    v[t] = u[t] − θ[t]·s[t];  the other forms: [`Reset`]
 //! lower limit:   v[t] = max(v[t], v_min)
 //! adaptation:    a[t] = λ_a·a[t−1] + β·s[t]
 //! refractory:    s[t] = 0 for k − 1 steps after a spike ([`crate::refractory`])
@@ -53,15 +53,38 @@ pub enum SpikeMode {
 words!(serde SpikeMode, "kind of spikes", { Single = "single", Multi = "multi" });
 
 /// The effect of a spike on the membrane potential.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// The last two are those of snnTorch's `Leaky`, where r\[t\] is the number of spikes that the
+/// neuron would emit at the potential v\[t−1\] before the step. Its reset to zero needs no form of
+/// its own, because a membrane that is set to zero one step late has the same spikes as `Hard`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reset {
     /// Sets it to zero: v = 0.
     Hard,
     /// Subtracts the threshold: v = u − θ·s.
     Soft,
+    /// Subtracts the threshold one step late (`reset_delay = True`): u = λ·v + I − θ·r, v = u.
+    SoftDelayed,
+    /// Subtracts the threshold at once. If that leaves the membrane above the threshold, subtracts
+    /// it again before the next spike and adds it afterwards (`reset_delay = False`):
+    /// u = λ·v + I − θ·r, v = u − θ·(s − r). The gradient ignores r.
+    SoftRepeated,
 }
 
-words!(serde Reset, "reset", { Hard = "hard", Soft = "soft" });
+words!(serde Reset, "reset", {
+    Hard = "hard",
+    Soft = "soft",
+    SoftDelayed = "soft_delayed",
+    SoftRepeated = "soft_repeated",
+});
+
+impl Reset {
+    /// Whether the reset acts in the step of its spike alone, which the fast forms and the engine
+    /// require.
+    pub fn is_immediate(self) -> bool {
+        matches!(self, Reset::Hard | Reset::Soft)
+    }
+}
 
 /// An adaptive threshold, which rises with each spike and decays.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -168,7 +191,8 @@ impl Neuron {
         Self { leak: Leak::Learned(0.5), ..Self::lif() }
     }
 
-    /// Whether the membrane potential is the neuron's only state and its λ is not learned. The
+    /// Whether the membrane potential is the neuron's only state, its reset acts at once
+    /// ([`Reset::is_immediate`]), and its λ is not learned. The
     /// fused training kernels, the engine's vector kernels and the 8-bit form require this. A
     /// refractory period adds state; a fast kernel that supports it, or that runs without dead
     /// steps, checks [`without_refractory`](Self::without_refractory) instead.
@@ -176,6 +200,7 @@ impl Neuron {
         self.synapse.is_none()
             && self.adaptation.is_none()
             && self.refractory.is_none()
+            && self.reset.is_immediate()
             && !matches!(self.leak, Leak::Learned(_))
     }
 
@@ -241,6 +266,13 @@ impl Neuron {
                 return Err(Error::out_of_range("tau_us", "above 0", tau));
             }
             _ => {}
+        }
+        if !self.reset.is_immediate() && (self.adaptation.is_some() || self.refractory.is_some()) {
+            let part = if self.adaptation.is_some() { "adaptation" } else { "refractory" };
+            return Err(Error::LateReset { reset: self.reset.as_str(), part });
+        }
+        if self.reset == Reset::SoftRepeated && self.v_min.is_some() {
+            return Err(Error::LateReset { reset: self.reset.as_str(), part: "v_min" });
         }
         if let Some(v) = self.v_min.filter(|v| !(*v <= 0.0 && v.is_finite())) {
             return Err(Error::out_of_range("v_min", "at most 0 or \"none\"", v));
@@ -316,7 +348,12 @@ impl fmt::Display for Neuron {
             write!(f, " + {increment} a spike ({leak})")?;
         }
         f.write_str(if self.spikes == SpikeMode::Multi { ", multi-spike" } else { ", single spike" })?;
-        f.write_str(if self.reset == Reset::Hard { ", hard reset" } else { ", soft reset" })?;
+        f.write_str(match self.reset {
+            Reset::Hard => ", hard reset",
+            Reset::Soft => ", soft reset",
+            Reset::SoftDelayed => ", soft reset one step late",
+            Reset::SoftRepeated => ", soft reset, repeated if above θ",
+        })?;
         self.v_min.map_or(Ok(()), |v| write!(f, ", v_min = {v}"))?;
         self.refractory.map_or(Ok(()), |r| write!(f, ", {r}"))
     }

@@ -9,6 +9,7 @@
 //! Chips have no leak, no synaptic current and no adaptive threshold, so this form requires
 //! [`Neuron::is_plain`](crate::Neuron::is_plain) and no leak.
 
+use crate::model::Reset;
 use crate::step::Mode;
 
 /// Threshold and lower limit, in units of the quantised weights.
@@ -25,7 +26,7 @@ pub struct Levels {
 pub fn fire(mode: Mode, levels: Levels, v: &mut i16) -> u32 {
     let n = if mode.multi { *v / levels.threshold } else { 1 };
     // n·θ ≤ v, so neither the product nor the difference overflows.
-    let reset = if mode.hard { 0 } else { *v - n * levels.threshold };
+    let reset = if mode.reset == Reset::Hard { 0 } else { *v - n * levels.threshold };
     *v = reset.max(levels.v_min);
     n as u32
 }
@@ -42,7 +43,8 @@ mod tests {
             v in 1i16..2000, below in 0i16..2000, multi: bool, hard: bool, threshold in 1i16..200,
         ) {
             let v = v.max(threshold);
-            let mode = Mode { multi, hard, equal: true, detach: false };
+            let reset = if hard { Reset::Hard } else { Reset::Soft };
+            let mode = Mode { multi, reset, equal: true, detach: false };
             let mut small = v;
             let n = fire(mode, Levels { threshold, v_min: -below }, &mut small);
             let c = Constants::<f64>::fixed(1.0, threshold.into(), (-below).into());

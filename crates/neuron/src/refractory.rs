@@ -113,8 +113,8 @@ impl Refractory {
     }
 }
 
-/// The smallest whole number that is at least 1 and, up to [`SLACK`], at least `x`.
-fn whole(x: f64) -> f64 {
+/// The smallest whole number that is at least 1 and, up to a relative error of 1e-9, at least `x`.
+pub fn whole(x: f64) -> f64 {
     (x * (1.0 - SLACK)).ceil().max(1.0)
 }
 

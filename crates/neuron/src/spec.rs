@@ -128,7 +128,7 @@ pub struct NeuronSpec {
     pub refractory: Option<RefractorySpec>,
     /// Spikes per update: `single` or `multi`.
     pub spikes: Option<SpikeMode>,
-    /// Reset: `hard` or `soft`.
+    /// Reset: `hard`, `soft`, `soft_delayed` or `soft_repeated`.
     pub reset: Option<Reset>,
     /// Lower limit of the membrane potential, at most 0, or `none`.
     pub v_min: Option<NumberOrNone>,

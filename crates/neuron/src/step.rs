@@ -9,6 +9,15 @@
 //! v = max(r, v_min)
 //! ```
 //!
+//! The resets [`SoftDelayed`](Reset::SoftDelayed) and [`SoftRepeated`](Reset::SoftRepeated) first
+//! take ρ, the spikes at the potential before the step:
+//!
+//! ```text
+//! ρ = spikes(v, θ)
+//! u = λ·v + I − θ·ρ
+//! r = u  or  u − θ·(s − ρ)              delayed or repeated
+//! ```
+//!
 //! In a dead step ([`refractory`](crate::refractory)) s = 0; a held membrane keeps v. If a neuron
 //! has dead steps and cannot fire by itself, then s = 0 also in a step with I = 0. In such closed
 //! steps ds/du is 0, and no gradient flows through the number of remaining dead steps:
@@ -24,7 +33,7 @@
 //! ```text
 //! g_s ← g_s + β·g_a
 //! g_r = g_v·[r > v_min]
-//! g_s ← g_s + g_r·∂r/∂s                 ∂r/∂s = −u (hard) or −θ' (soft); 0 if detached
+//! g_s ← g_s + g_r·∂r/∂s                 ∂r/∂s = −u (hard), −θ' (soft) or −θ/λ (delayed); 0 if detached
 //! g_u = g_r·∂r/∂u + g_s·d'              ∂r/∂u = [s = 0] (hard) or 1 (soft)
 //! g_θ' = −g_s·d' − g_r·s·[soft]
 //! g_v ← λ·g_u,   g_a ← λ_a·(g_a + g_θ'),   g_I = g_u
@@ -46,8 +55,8 @@ use crate::surrogate::{Surrogate, derivative, integral};
 pub struct Mode {
     /// Several spikes per update are possible.
     pub multi: bool,
-    /// The reset sets the membrane to 0.
-    pub hard: bool,
+    /// The effect of a spike on the membrane.
+    pub reset: Reset,
     /// The neuron fires at u = θ.
     pub equal: bool,
     /// The gradient ignores the path through the reset.
@@ -57,14 +66,14 @@ pub struct Mode {
 impl Mode {
     /// The mode of the clocked LIF: single spike only above θ, hard reset, gradient through the
     /// reset.
-    pub const LIF: Mode = Mode { multi: false, hard: true, equal: false, detach: false };
+    pub const LIF: Mode = Mode { multi: false, reset: Reset::Hard, equal: false, detach: false };
 
     /// The mode of `neuron`.
     #[inline(always)]
     pub fn of(neuron: &Neuron) -> Self {
         Self {
             multi: neuron.spikes == SpikeMode::Multi,
-            hard: neuron.reset == Reset::Hard,
+            reset: neuron.reset,
             equal: neuron.fire_at_threshold,
             detach: neuron.detach_reset,
         }
@@ -363,10 +372,14 @@ pub fn spikes<L: StepLane>(mode: Mode, u: &L, theta: &L) -> L {
     L::select(&fires, count, u.like(0.0))
 }
 
-/// Potential after the reset and before the lower limit.
+/// Potential after the reset of this step's spikes and before the lower limit.
 #[inline(always)]
 pub fn reset<L: StepLane>(mode: Mode, u: L, s: &L, theta: &L) -> L {
-    if mode.hard { u.zero_where(s) } else { u - theta.clone() * s.clone() }
+    match mode.reset {
+        Reset::Hard => u.zero_where(s),
+        Reset::Soft | Reset::SoftRepeated => u - theta.clone() * s.clone(),
+        Reset::SoftDelayed => u,
+    }
 }
 
 /// Potential after the reset and the lower limit.
@@ -419,16 +432,30 @@ fn stepped<L: StepLane, I: Synapse<L>, A: Threshold<L>, R: Gate<L>>(
     c: &Constants<L>,
     state: &mut State<L, I, A, R>,
     x: L,
-    record: impl FnOnce(L, L) -> L,
+    record: impl Fn(L, L) -> L,
 ) -> Fired<L> {
     let current = state.synapse.current(x, c);
     let u = charged(state.v.clone(), &c.lambda, current.clone());
     let u = state.refractory.potential(u, &state.v, c);
     let theta = state.adaptation.threshold(c);
-    let s = record(spikes(mode, &u, &theta), u.clone() - theta.clone());
-    let s = state.refractory.spikes(s, &current, c);
+    let recorded = |v: &L| record(spikes(mode, v, &theta), v.clone() - theta.clone());
+    // θ·ρ, if the reset takes it off before the spikes.
+    let before = match mode.reset {
+        Reset::Hard | Reset::Soft => None,
+        Reset::SoftDelayed if !mode.detach => Some(theta.clone() * recorded(&state.v)),
+        Reset::SoftDelayed | Reset::SoftRepeated => Some(theta.clone() * spikes(mode, &state.v, &theta).detach()),
+    };
+    let u = match &before {
+        Some(before) => u - before.clone(),
+        None => u,
+    };
+    let s = state.refractory.spikes(recorded(&u), &current, c);
     let through = if mode.detach { s.clone().detach() } else { s.clone() };
-    state.v = settled(mode, u.clone(), &through, &theta, &c.v_min);
+    let left = match before {
+        Some(before) if mode.reset == Reset::SoftRepeated => u.clone() + before,
+        _ => u.clone(),
+    };
+    state.v = settled(mode, left, &through, &theta, &c.v_min);
     state.adaptation.after(&s, c);
     state.refractory.after(&s, c);
     Fired { spikes: s, u }
@@ -466,17 +493,18 @@ pub fn adjoint_of_slope<L: StepLane, I: Synapse<L>, A: Threshold<L>, R>(
     let r = reset(mode, u.clone(), &s, theta);
     let g_s = adjoint.adaptation.through_spikes(g_s, c);
     let g_r = L::select(&r.above(&c.v_min), adjoint.v.clone(), zero.clone());
-    let (dr_du, dr_ds) = if mode.hard {
-        (L::select(&s.above(&zero), zero.clone(), u.like(1.0)), -u.clone())
-    } else {
-        (u.like(1.0), -theta.clone())
+    let (dr_du, dr_ds) = match mode.reset {
+        Reset::Hard => (L::select(&s.above(&zero), zero.clone(), u.like(1.0)), -u.clone()),
+        Reset::Soft | Reset::SoftRepeated => (u.like(1.0), -theta.clone()),
+        // The next step subtracts θ from λ·u.
+        Reset::SoftDelayed => (u.like(1.0), -(theta.clone() / c.lambda.clone())),
     };
     let through_reset = if mode.detach { zero.clone() } else { g_r.clone() * dr_ds };
     let through_spike = (g_s + through_reset) * slope;
     let g_u = g_r.clone() * dr_du + through_spike.clone();
     adjoint.adaptation.adjoint(
         || {
-            let soft = if mode.hard { zero } else { g_r * s };
+            let soft = if mode.reset == Reset::Hard { zero } else { g_r * s };
             -through_spike - soft
         },
         c,
@@ -659,8 +687,14 @@ mod tests {
             if n.synapse.is_none() {
                 all.push(Neuron { v_min: Some(-0.3), ..n });
             }
+            if n.adaptation.is_none() {
+                all.push(Neuron { reset: Reset::SoftDelayed, ..n });
+                all.push(Neuron { reset: Reset::SoftDelayed, detach_reset: true, ..n });
+                all.push(Neuron { reset: Reset::SoftRepeated, v_min: None, ..n });
+            }
         }
-        let single: Vec<Neuron> = all.iter().copied().filter(|n| n.spikes == SpikeMode::Single).collect();
+        let may_rest = |n: &Neuron| n.spikes == SpikeMode::Single && n.reset.is_immediate();
+        let single: Vec<Neuron> = all.iter().copied().filter(may_rest).collect();
         for during in [During::Integrate, During::Hold] {
             let refractory = Some(Refractory { during, ..Refractory::steps(1.5) });
             all.extend(single.iter().map(|n| Neuron { refractory, ..*n }));

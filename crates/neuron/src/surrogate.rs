@@ -6,7 +6,7 @@
 //! [`integral`] is a function whose derivative is the bump, for automatic differentiation.
 //!
 //! Sources: triangle, the code of Du et al. (ICLR 2025); single exponential, sinabs; arctangent and
-//! sigmoid, SpikingJelly.
+//! sigmoid, SpikingJelly; fast sigmoid, snnTorch.
 //!
 //! To add a surrogate, add a variant, its entry in [`Surrogate::KNOWN`] and in
 //! `Surrogate::parameter`, its two equations and its loop in [`derivatives`] to this file, and its
@@ -40,6 +40,11 @@ pub enum Surrogate {
         /// Steepness (SpikingJelly: 4).
         alpha: f32,
     },
+    /// 1 / (1 + α·|d|)².
+    FastSigmoid {
+        /// Steepness (snnTorch: 25).
+        alpha: f32,
+    },
     /// 1/w if |d| < w/2, else 0.
     Rectangle {
         /// Full width.
@@ -54,11 +59,12 @@ pub enum Surrogate {
 
 impl Surrogate {
     /// The names that recipes use, each with the default value of the surrogate's parameter.
-    pub const KNOWN: [(&'static str, Surrogate); 6] = [
+    pub const KNOWN: [(&'static str, Surrogate); 7] = [
         ("triangle", Surrogate::Triangle),
         ("single_exponential", Surrogate::SingleExponential { width: 0.5 }),
         ("arctangent", Surrogate::Arctangent { alpha: 2.0 }),
         ("sigmoid", Surrogate::Sigmoid { alpha: 4.0 }),
+        ("fast_sigmoid", Surrogate::FastSigmoid { alpha: 25.0 }),
         ("rectangle", Surrogate::Rectangle { width: 1.0 }),
         ("gaussian", Surrogate::Gaussian { sigma: 0.5 }),
     ];
@@ -70,6 +76,7 @@ impl Surrogate {
             Surrogate::SingleExponential { width } => ("single_exponential", "surrogate_width", Some(width)),
             Surrogate::Arctangent { alpha } => ("arctangent", "surrogate_alpha", Some(alpha)),
             Surrogate::Sigmoid { alpha } => ("sigmoid", "surrogate_alpha", Some(alpha)),
+            Surrogate::FastSigmoid { alpha } => ("fast_sigmoid", "surrogate_alpha", Some(alpha)),
             Surrogate::Rectangle { width } => ("rectangle", "surrogate_width", Some(width)),
             Surrogate::Gaussian { sigma } => ("gaussian", "surrogate_sigma", Some(sigma)),
         }
@@ -110,6 +117,10 @@ pub fn derivative<L: Smooth>(surrogate: Surrogate, d: L, theta: f32) -> L {
             let g = one.clone() / (one.clone() + (d.like(-alpha) * d.clone()).exponential());
             d.like(alpha) * g.clone() * (one - g)
         }
+        Surrogate::FastSigmoid { alpha } => {
+            let z = one.clone() + d.like(alpha) * d.magnitude();
+            one / (z.clone() * z)
+        }
         Surrogate::Rectangle { width } => {
             let inside = d.like(width / 2.0).above(&d.clone().magnitude());
             L::select(&inside, d.like(1.0 / width), d.like(0.0))
@@ -135,6 +146,7 @@ pub fn derivatives(surrogate: Surrogate, u: &[f32], theta: f32, out: &mut [f32])
         Surrogate::SingleExponential { width } => each!(Surrogate::SingleExponential { width }),
         Surrogate::Arctangent { alpha } => each!(Surrogate::Arctangent { alpha }),
         Surrogate::Sigmoid { alpha } => each!(Surrogate::Sigmoid { alpha }),
+        Surrogate::FastSigmoid { alpha } => each!(Surrogate::FastSigmoid { alpha }),
         Surrogate::Rectangle { width } => each!(Surrogate::Rectangle { width }),
         Surrogate::Gaussian { sigma } => each!(Surrogate::Gaussian { sigma }),
     }
@@ -156,6 +168,7 @@ pub fn integral<L: Smooth>(surrogate: Surrogate, d: L, theta: f32) -> L {
         }
         Surrogate::Arctangent { alpha } => (d.like(FRAC_PI_2 * alpha) * d.clone()).arctangent() / d.like(PI),
         Surrogate::Sigmoid { alpha } => one.clone() / (one + (d.like(-alpha) * d.clone()).exponential()),
+        Surrogate::FastSigmoid { alpha } => d.clone() / (one + d.like(alpha) * d.magnitude()),
         Surrogate::Rectangle { width } => within(d.clone(), width / 2.0) / d.like(width),
         Surrogate::Gaussian { sigma } => (d.clone() / d.like(sigma * SQRT_2)).error_function() * d.like(0.5),
     }
@@ -173,7 +186,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// All surrogates except the single exponential have area 1, so their integral over a sweep of
+    /// All surrogates except the single exponential and the fast sigmoid have area 1, so their integral over a sweep of
     /// the potential through the threshold is one spike.
     #[test]
     fn every_surrogate_integrates_to_its_known_area() {
@@ -182,6 +195,8 @@ mod tests {
             (Surrogate::SingleExponential { width: 0.5 }, 2.0),
             (Surrogate::Arctangent { alpha: 2.0 }, 1.0),
             (Surrogate::Sigmoid { alpha: 4.0 }, 1.0),
+            // 2/α.
+            (Surrogate::FastSigmoid { alpha: 5.0 }, 0.4),
             (Surrogate::Rectangle { width: 0.8 }, 1.0),
             (Surrogate::Gaussian { sigma: 0.4 }, 1.0),
         ];

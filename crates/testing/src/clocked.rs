@@ -32,8 +32,8 @@ pub struct Clocked {
 }
 
 /// Runs a network on frames. `step_us` is the duration of a step in µs, which leaks and refractory
-/// periods given as times need. With it, recurrent connections with a delay in µs take the nearest
-/// number of steps; all others take one step.
+/// periods given as times need. With it, recurrent connections with a delay in µs take that delay in
+/// steps, rounded up; all others take one step.
 pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64>) -> Clocked {
     let nodes = net.nodes();
     let mut v: Vec<Map> = nodes.iter().map(|n| Map::zeros(n.output)).collect();
@@ -74,13 +74,21 @@ pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64
                             *dead -= 1;
                             continue;
                         }
-                        let u = lambda * *v + input;
+                        // What a reset that acts in the step after the spike takes off.
+                        let theta = f64::from(n.threshold);
+                        let late = if n.reset.is_immediate() { 0.0 } else { theta * fire(&n, *v).0 };
+                        let u = lambda * *v + input - late;
                         if *dead > 0 || (apart > 1 && input == 0.0) {
                             *dead = dead.saturating_sub(1);
                             *v = n.v_min.map_or(u, |m| u.max(m.into()));
                             continue;
                         }
                         (*s, *v) = fire(&n, u);
+                        match n.reset {
+                            Reset::Hard | Reset::Soft => {}
+                            Reset::SoftDelayed => *v = n.v_min.map_or(u, |m| u.max(m.into())),
+                            Reset::SoftRepeated => *v += late,
+                        }
                         if *s > 0.0 {
                             *dead = apart - 1;
                         }
@@ -135,7 +143,7 @@ pub fn attention(a: Attention, queries: &Map, keys: &Map, values: &Map) -> Map {
 /// The number of steps after which a spike returns.
 fn delay(recurrent: Option<Recurrent>, step_us: Option<f64>) -> usize {
     match (recurrent.and_then(|r| r.delay_us), step_us) {
-        (Some(delay), Some(step)) => ((delay / step + 0.5).floor() as usize).max(1),
+        (Some(delay), Some(step)) => ((delay / step - 1e-6).ceil() as usize).max(1),
         _ => 1,
     }
 }

@@ -6,7 +6,7 @@
 use crate::clocked::fire;
 use crate::layers::{Map, linear, ones, readers};
 use std::collections::{HashMap, VecDeque};
-use tickless_net::{During, Layer, Network, NodeId, Period, Weights};
+use tickless_net::{During, Layer, Network, NodeId, Period, SpikeMode, Weights};
 
 /// A spike, with a key that orders it: the path to the spike from its root, which is an input event
 /// or a spike that returns along recurrent connections.
@@ -36,7 +36,8 @@ pub struct Reference {
     pub logits: Vec<f64>,
     /// Number of weights added.
     pub ops: u64,
-    /// The smallest distance of a membrane potential from the threshold.
+    /// The smallest distance of a membrane potential from a value that decides on the number of
+    /// spikes: the threshold, and for multi-spike neurons its multiples.
     pub margin: f64,
 }
 
@@ -179,7 +180,12 @@ pub fn run(net: &Network, weights: &Weights, events: &[[u64; 4]]) -> Reference {
                     v.data[i] = neuron.v_min.map_or(u, |m| u.max(m.into()));
                     continue;
                 }
-                out.margin = out.margin.min((u - f64::from(neuron.threshold)).abs());
+                let theta = f64::from(neuron.threshold);
+                let decisive = match neuron.spikes {
+                    SpikeMode::Single => theta,
+                    SpikeMode::Multi => theta * (u / theta).round().max(1.0),
+                };
+                out.margin = out.margin.min((u - decisive).abs());
                 let (n, after) = fire(&neuron, u);
                 v.data[i] = after;
                 if n > 0.0 {
@@ -192,7 +198,7 @@ pub fn run(net: &Network, weights: &Weights, events: &[[u64; 4]]) -> Reference {
                     s.place = (i / hw, i % hw / w, i % w);
                     if let Some(recurrent) = net.nodes()[node].recurrent {
                         let delay_us = recurrent.delay_us.expect("a delay must be given as a time");
-                        let t_us = s.t_us + delay_us.round() as u64;
+                        let t_us = s.t_us + delay_us.ceil() as u64;
                         let cause = events.partition_point(|e| e[0] < t_us) as u64 - 1;
                         let key = vec![t_us, node as u64, spikes.len() as u64];
                         late.push_back((Emitted { key, t_us, cause, ..s }, back(net, weights, node, s.place)));

@@ -12,7 +12,7 @@
 //! | [`event_driven`] | simulates a network event by event, layer by layer |
 //! | [`errors`] | asserts the kind of an error and its values |
 //! | [`hang`] | decides when a test calls a computation hung |
-//! | [`generate`] | random networks, weights, steps and events from a seed |
+//! | [`generate`] | random networks, weights, steps, events and recordings from a seed |
 
 pub mod clocked;
 pub mod command;

@@ -40,6 +40,10 @@ fn neurons() -> Vec<Neuron> {
         }
         all.push(Neuron { refractory, ..Neuron::adaptive_lif() });
     }
+    for reset in [Reset::SoftDelayed, Reset::SoftRepeated] {
+        all.extend([Neuron { reset, ..Neuron::lif() }, Neuron { reset, v_min: None, ..Neuron::if_multi() }]);
+        all.push(Neuron { reset, ..Neuron::cuba_lif() });
+    }
     for n in all.clone() {
         all.push(Neuron { reset: Reset::Soft, surrogate: Surrogate::Arctangent { alpha: 2.0 }, ..n });
         all.push(Neuron { detach_reset: true, ..n });

@@ -3,15 +3,15 @@
 mod common;
 
 use burn::tensor::{Device, Tensor};
-use common::{Compare, TimeMajor, batch_major, open, values};
+use common::{Compare, TimeMajor, batch_major, open, swap, values};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tickless_kernels::neuron::step::plain_step as step;
+use tickless_kernels::neuron::step::{Constants, plain_step as step};
 use tickless_kernels::ttm::TimeMap;
-use tickless_kernels::{NeuronOp, map_time, neuron};
+use tickless_kernels::{NeuronOp, map_time, neuron, reference};
 use tickless_net::recipe::Loss;
 use tickless_net::{Array, Leak, Neuron, Reset, SpikeMode, Surrogate, TtmMode};
 use tickless_testing::folders::say;
@@ -115,6 +115,75 @@ fn golden_neurons_of_the_method() {
         let (y, gx) = both_ways(get("x"), get("gy"), |x| neuron(x, op));
         compare.exact("spikes", &name, &y, get("y"));
         compare.abs("gradient", &name, &gx, get("gx"), 1e-5);
+    }
+}
+
+/// The neuron of an snnTorch case.
+fn snntorch_neuron(case: &Value) -> Neuron {
+    let delayed = case["reset_delay"].as_bool().expect("`reset_delay`");
+    let reset = match (text(&case["reset_mechanism"]).as_str(), delayed) {
+        ("zero", _) => Reset::Hard,
+        ("subtract", true) => Reset::SoftDelayed,
+        ("subtract", false) => Reset::SoftRepeated,
+        (other, _) => panic!("unknown reset `{other}`"),
+    };
+    let name = text(&case["surrogate"]);
+    let surrogate = match name.split_once('(').expect("a surrogate with its constant").0 {
+        "atan" => Surrogate::Arctangent { alpha: number_after(&name, "alpha") as f32 },
+        "fast_sigmoid" => Surrogate::FastSigmoid { alpha: number_after(&name, "slope") as f32 },
+        other => panic!("unknown surrogate `{other}`"),
+    };
+    Neuron {
+        threshold: number(&case["threshold"]),
+        leak: Leak::Step(number(&case["beta"])),
+        reset,
+        // snnTorch does not differentiate through a reset that comes one step late.
+        detach_reset: delayed,
+        surrogate,
+        ..Neuron::lif()
+    }
+}
+
+#[test]
+fn golden_neurons_of_snntorch() {
+    let golden = open("neurons_snntorch.safetensors");
+    let mut compare = Compare::new("neurons_snntorch");
+    assert_eq!(golden.cases().len(), 8);
+    for case in golden.cases() {
+        let (name, description) = (text(&case["case"]), snntorch_neuron(case));
+        // Time is the first axis of this file.
+        let get = |t: &str| {
+            let a = golden.get(&format!("{name}.{t}"));
+            let (steps, batch) = (a.shape[0], a.shape[1]);
+            Array::new([&[batch, steps], &a.shape[2..]].concat(), swap(&a.data, steps, batch))
+        };
+        let (x, gy, want) = (get("x"), get("gy"), get("y"));
+        let (lambda, steps) = (number(&case["beta"]), x.shape[1]);
+        let constants = Constants::new(&description, lambda);
+        let (y, gx) = both_ways(&x, &gy, |x| reference::any_neuron(x, &description, constants, None, steps));
+        compare.exact("spikes", &name, &y, &want);
+        compare.abs("gradient", &name, &gx, &get("gx"), 1e-5);
+        if description.is_plain() {
+            let op = NeuronOp { neuron: description, lambda, steps };
+            let (y, gx) = both_ways(&x, &gy, |x| neuron(x, op));
+            compare.exact("spikes of the kernel", &name, &y, &want);
+            compare.abs("gradient of the kernel", &name, &gx, &get("gx"), 1e-5);
+        }
+        // snnTorch returns the membrane before a reset that comes one step late.
+        let mut membranes = vec![0.0; x.data.len()];
+        let each = x.data.len() / x.shape[0] / steps;
+        for sample in 0..x.shape[0] {
+            for j in 0..each {
+                let mut v = 0.0;
+                for t in 0..steps {
+                    let at = (sample * steps + t) * each + j;
+                    let (_, u, after) = step(&description, lambda, v, x.data[at]);
+                    membranes[at] = if description.detach_reset { u } else { after };
+                    v = after;
+                }
+            }
+        }
+        compare.abs("membrane", &name, &membranes, &get("mem"), 1e-6);
     }
 }
 

@@ -49,6 +49,13 @@ impl Compare {
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
         let recipe = self.recipe.changes.load(&self.recipe.recipe)?;
         check_epochs(&recipe)?;
+        if recipe.finetune.is_some() {
+            bail!(
+                "{}: `compare` trains one phase, and the recipe has `finetune`: run `tickless train` for each strategy, \
+                 or remove that part",
+                self.recipe.recipe.display()
+            );
+        }
         if self.folds == 1 {
             bail!(
                 "`--folds` = 1 leaves nothing to train on: give at least 2, or leave it out for the data set's own split"

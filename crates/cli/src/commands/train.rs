@@ -1,8 +1,9 @@
 //! `tickless train RECIPE`: trains a network in a run folder; a stopped training can be resumed.
 
 use crate::arguments::{Global, LARGEST_THREADS, RecipeArgs};
+use crate::bias_free::{self, BiasFree};
 use crate::checkpoint::{self, Matching, Start};
-use crate::new_run::{begin, check_epochs, run_folder};
+use crate::new_run::{begin, check_epochs, next_step, run_folder};
 use crate::output::{print_json, say};
 use crate::processes::Processes;
 use crate::progress::{Console, Quiet};
@@ -20,7 +21,7 @@ use tickless_train::distributed::{Ranks, threads};
 use tickless_train::progress::Progress;
 use tickless_train::run::checkpoint::Checkpoint;
 use tickless_train::run::train_plan::initial_weights;
-use tickless_train::run::{Base, Job, RunFolder, train_as};
+use tickless_train::run::{Base, Job, RunFacts, RunFolder, train_as};
 
 /// Train a network as a recipe says.
 #[derive(Debug, Args)]
@@ -49,6 +50,11 @@ for every stage). For a run without a clock (see the guide, \"Training for a run
   --set 'train.event_driven={ replaces = 2 }'         a pass with the engine's spikes, likewise
   --set data.augment.jitter_steps=0.5                 events move by up to half a step
 Ctrl-C stops at the next step and keeps a checkpoint.
+
+A recipe with a `[finetune]` part has further phases: the network is converted to one without
+biases and norms and fine-tuned, once for each of its strategies, in folders beside that of the
+training (the names of `tickless finetune`). `--resume` goes on in the phase that was stopped:
+  --set 'finetune={ strategies = [\"mtt\", \"sdt\"], epochs = 20 }'
 
 Several workers or processes (a build with `--features mpi`): `train.batch` is what each of them
 takes, so that N of them train on batches N times as large; batch norm, gradients, loss and
@@ -97,6 +103,7 @@ impl Train {
         let (given, shared) = self.load(&ranks, workers)?;
         let path = self.output.clone().unwrap_or_else(|| self.default_folder(&given));
         check_epochs(&given)?;
+        self.check_phases(&given, &path, workers.max(ranks.size()), console)?;
         let (folder, given, finished) = match ranks.is_first() {
             true => self.open(&path, given, console)?,
             false => (RunFolder::at(&path), given, false),
@@ -156,6 +163,9 @@ impl Train {
         if !ranks.is_first() {
             return Ok(());
         }
+        if given.finetune.is_some() {
+            return self.fine_tune(&path, facts, &devices[0], global, console);
+        }
         if global.json {
             return print_json(&facts);
         }
@@ -163,6 +173,56 @@ impl Train {
             say!("{} epochs, loss {:.4}, training accuracy {:.2} %", last.epoch, last.train_loss, last.train_accuracy);
         }
         say!("weights in {}\nnext: tickless eval {}", folder.file("weights.safetensors").display(), path.display());
+        Ok(())
+    }
+
+    /// Checks the phases after the training before it begins.
+    fn check_phases(&self, recipe: &Recipe, path: &Path, workers: usize, console: &Console) -> Result<()> {
+        if recipe.finetune.is_none() {
+            return Ok(());
+        }
+        if workers > 1 {
+            bail!(
+                "{}: `finetune` needs one worker, not {workers}: leave it out of the recipe, and run `tickless finetune` \
+                 after the training",
+                self.recipe.recipe.display()
+            );
+        }
+        let source = Source::open_with(&recipe.data, recipe.seed, console)?;
+        let (shape, kind) = source.input();
+        let network = recipe.network.build(shape, kind, source.dataset().classes())?;
+        bias_free::check(recipe, &network, &initial_weights(recipe, &network), path, self.resume)
+    }
+
+    /// The phases after the training: conversion and fine-tuning, one run for each strategy.
+    fn fine_tune(
+        &self,
+        path: &Path,
+        facts: RunFacts,
+        device: &Device,
+        global: &Global,
+        console: &Console,
+    ) -> Result<()> {
+        let run = RunFolder::open(path)?.load()?;
+        let Some(how) = &run.recipe.finetune else { return Ok(()) };
+        let (mut all, mut next) = (vec![facts], Vec::new());
+        for (strategy, output) in bias_free::planned(how, path) {
+            let made = BiasFree {
+                how,
+                strategy,
+                output: output.clone(),
+                resume: self.resume,
+                allow_changed: self.allow_changed,
+                command: bias_free::command(how, path, strategy, &output),
+            };
+            let (facts, network) = made.make(&run, path, device, console)?;
+            all.push(facts);
+            next.push(format!("bias-free network in {}\nnext: {}", output.display(), next_step(&network, &output)));
+        }
+        if global.json {
+            return print_json(&all);
+        }
+        say!("weights in {}\n{}", run.folder.file("weights.safetensors").display(), next.join("\n"));
         Ok(())
     }
 

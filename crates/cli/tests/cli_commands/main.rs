@@ -7,6 +7,7 @@ mod export;
 mod formats;
 mod images;
 mod networks;
+mod phases;
 mod progress;
 mod recordings;
 mod report;

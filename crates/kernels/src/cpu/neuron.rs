@@ -127,6 +127,11 @@ fn columns(data: &mut [f32], n: usize) -> Vec<Vec<&mut [f32]>> {
     chunks
 }
 
+/// The resets of plain neurons.
+const fn reset(hard: bool) -> Reset {
+    if hard { Reset::Hard } else { Reset::Soft }
+}
+
 pub(crate) type ForwardRow = fn(NeuronOp, &[f32], &mut [f32], &mut [f32], &mut [f32]);
 
 /// One step of a chunk, specialised on every property that would branch inside the loop.
@@ -138,7 +143,7 @@ pub(crate) fn forward_row(op: NeuronOp) -> ForwardRow {
         s: &mut [f32],
         u: &mut [f32],
     ) {
-        let mode = const { Mode { multi: MULTI, hard: HARD, equal: EQUAL, detach: false } };
+        let mode = const { Mode { multi: MULTI, reset: reset(HARD), equal: EQUAL, detach: false } };
         let c = Constants::new(&op.neuron, op.lambda);
         for (((x, v), s), u) in x.iter().zip(v).zip(s).zip(u) {
             let mut state = State::membrane(*v);
@@ -171,7 +176,7 @@ pub(crate) fn backward_row(op: NeuronOp) -> BackwardRow {
         g_v: &mut [f32],
         out: &mut [f32],
     ) {
-        let mode = const { Mode { multi: MULTI, hard: HARD, equal: EQUAL, detach: DETACH } };
+        let mode = const { Mode { multi: MULTI, reset: reset(HARD), equal: EQUAL, detach: DETACH } };
         let c = Constants::new(&op.neuron, op.lambda);
         let mut slopes = [0.0f32; CHUNK];
         derivatives(op.neuron.surrogate, u, c.theta, &mut slopes[..u.len()]);

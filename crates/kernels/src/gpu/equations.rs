@@ -16,6 +16,7 @@ pub(super) enum Bump {
     SingleExponential,
     Arctangent,
     Sigmoid,
+    FastSigmoid,
     Rectangle,
     Gaussian,
 }
@@ -60,6 +61,7 @@ pub(super) fn constants(op: NeuronOp) -> (Mode, ConstantsLaunch) {
         Surrogate::SingleExponential { width } => (Bump::SingleExponential, width * n.threshold),
         Surrogate::Arctangent { alpha } => (Bump::Arctangent, alpha),
         Surrogate::Sigmoid { alpha } => (Bump::Sigmoid, alpha),
+        Surrogate::FastSigmoid { alpha } => (Bump::FastSigmoid, alpha),
         Surrogate::Rectangle { width } => (Bump::Rectangle, width),
         Surrogate::Gaussian { sigma } => (Bump::Gaussian, sigma),
     };
@@ -110,6 +112,9 @@ fn derivative(u: f32, c: &Constants, #[comptime] mode: Mode) -> f32 {
     } else if comptime!(mode.bump == Bump::Sigmoid) {
         let g = f32::new(1.0) / (f32::new(1.0) + (-w * d).exp());
         w * g * (f32::new(1.0) - g)
+    } else if comptime!(mode.bump == Bump::FastSigmoid) {
+        let z = f32::new(1.0) + w * d.abs();
+        f32::new(1.0) / (z * z)
     } else if comptime!(mode.bump == Bump::Rectangle) {
         select(d.abs() < w / 2.0, f32::new(1.0) / w, f32::new(0.0))
     } else {

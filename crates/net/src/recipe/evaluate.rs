@@ -13,7 +13,8 @@ pub struct EvalRecipe {
     pub leak: Vec<LeakRule>,
     /// Samples per batch.
     pub batch: usize,
-    /// Number of training batches that calibrate batch norm at T_max.
+    /// Number of training batches that calibrate batch norm at T_max when the training ends; 0
+    /// leaves the running statistics of the training.
     pub calibration_batches: usize,
 }
 
@@ -44,10 +45,8 @@ impl EvalRecipe {
         if self.steps.contains(&0) {
             return Err("`eval.steps` has a 0: a network runs at least 1 time step".into());
         }
-        for (name, value) in [("batch", self.batch), ("calibration_batches", self.calibration_batches)] {
-            if value == 0 {
-                return Err(format!("`eval.{name}` = 0: it is at least 1"));
-            }
+        if self.batch == 0 {
+            return Err("`eval.batch` = 0: it is at least 1".into());
         }
         Ok(())
     }

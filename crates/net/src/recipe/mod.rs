@@ -23,11 +23,13 @@
 
 mod data;
 mod evaluate;
+mod finetune;
 mod network;
 mod train;
 
 pub use data::{Augment, DataRecipe, Folds};
 pub use evaluate::{EvalRecipe, LARGEST_STEPS};
+pub use finetune::FinetuneRecipe;
 pub use network::NetworkRecipe;
 pub use train::{Decay, EventDrivenRecipe, LongRecipe, Loss, Optimiser, RatePenaltyRecipe, Select, TrainRecipe};
 
@@ -57,6 +59,10 @@ pub struct Recipe {
     /// The evaluation.
     #[serde(default)]
     pub eval: EvalRecipe,
+    /// The phases after the training, if any: conversion to a network without biases and norms, and
+    /// fine-tuning. Serialised only if it is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finetune: Option<FinetuneRecipe>,
 }
 
 fn one() -> u64 {
@@ -119,7 +125,8 @@ impl Recipe {
         self.data.check()?;
         self.network.check()?;
         self.train.check()?;
-        self.eval.check()
+        self.eval.check()?;
+        self.finetune.as_ref().map_or(Ok(()), FinetuneRecipe::check)
     }
 }
 
@@ -284,6 +291,25 @@ mod tests {
         for key in ["rate_penalty", "long", "event_driven"] {
             assert!(!plain.contains(key), "a version that does not know the key can resume: {plain}");
         }
+    }
+
+    #[test]
+    fn phases_after_the_training_that_cannot_be_are_refused_and_the_others_kept() {
+        for (set, what) in [
+            ("finetune.strategies=[]", "`finetune.strategies` is empty"),
+            ("finetune.strategies=[\"sdt\", \"sdt\"]", "`finetune.strategies` has `sdt` twice"),
+            ("finetune.learning_rate=0.0", "`finetune.learning_rate` = 0: give a number above 0"),
+            ("finetune.learning_rate=nan", "`finetune.learning_rate` = NaN"),
+            ("finetune.epoch=3", "did you mean `epochs`?"),
+        ] {
+            let e = parse(SMALL, &[set]).unwrap_err().to_string();
+            assert!(e.contains(what), "{set}: {e}");
+        }
+        let r = parse(SMALL, &["finetune={}"]).unwrap();
+        let how = r.finetune.as_ref().unwrap();
+        assert_eq!((how.strategies.as_slice(), how.epochs, how.keep_norm), (&["mtt".to_owned()][..], 20, false));
+        assert_eq!(parse(&r.to_toml().unwrap(), &[]).unwrap(), r);
+        assert!(!parse(SMALL, &[]).unwrap().to_toml().unwrap().contains("finetune"));
     }
 
     #[test]

@@ -92,7 +92,7 @@ pub static KINDS: &[Kind] = &[
     Kind {
         name: "neuron",
         meaning: "spiking neurons, one per value",
-        event_driven: "yes",
+        event_driven: "yes, unless the reset is `soft_delayed` or `soft_repeated`",
         keys: &[
             key("neuron", "that of the network", "fields that differ from the network's neuron, a table"),
             key(

@@ -1,6 +1,7 @@
-//! Generates random networks, weights, steps and events from a seed.
+//! Generates random networks, weights, steps, events and recordings from a seed.
 
 pub mod any;
+pub mod bursts;
 pub mod exact;
 mod rng;
 

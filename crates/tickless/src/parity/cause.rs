@@ -249,10 +249,12 @@ fn mistakes(network: &Network, layer: usize) -> Vec<Mistake> {
         ),
     ];
     all.push(match n.reset {
-        Reset::Soft => neurons("reset mode: it resets to 0, ours subtracts the threshold".into(), &|n| Neuron {
-            reset: Reset::Hard,
-            ..n
-        }),
+        Reset::Soft | Reset::SoftDelayed | Reset::SoftRepeated => {
+            neurons("reset mode: it resets to 0, ours subtracts the threshold".into(), &|n| Neuron {
+                reset: Reset::Hard,
+                ..n
+            })
+        }
         Reset::Hard => neurons("reset mode: it subtracts the threshold, ours resets to 0".into(), &|n| Neuron {
             reset: Reset::Soft,
             ..n

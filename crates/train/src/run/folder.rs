@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tickless_net::recipe::Recipe;
+use tickless_net::recipe::{EvalRecipe, Recipe};
 use tickless_net::{Network, WeightFile, Weights};
 
 /// The folder of a run.
@@ -327,10 +327,11 @@ impl RunFolder {
 
 impl Loaded {
     /// The calibration of this run's norms, on at most `batches` batches; if `None`, the recipe's
-    /// number.
+    /// number, or the default if the training calibrated none.
     pub fn calibration(&self, batches: Option<usize>) -> Calibration<'_> {
         let batch = self.recipe.train.batch;
-        let batches = batches.unwrap_or(self.recipe.eval.calibration_batches);
+        let trained = Some(self.recipe.eval.calibration_batches).filter(|n| *n > 0);
+        let batches = batches.or(trained).unwrap_or(EvalRecipe::default().calibration_batches);
         Calibration {
             source: &self.source,
             train: &self.parts.train,

@@ -378,7 +378,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn calibrate(&self, model: &mut Model, progress: &dyn Progress) -> Result<()> {
-        if self.recipe.train.freeze_norm {
+        if self.recipe.train.freeze_norm || self.recipe.eval.calibration_batches == 0 {
             return Ok(());
         }
         let (t_max, step_us) = (self.plan.step.t_max, self.plan.step.step_us);

@@ -326,6 +326,11 @@ impl GraphDraft {
                 format!("its neurons have {part}, which this exporter cannot write; train with `lif` or `if`");
             return Err(Error::layer(&layer.name, problem));
         }
+        if !n.reset.is_immediate() {
+            let problem =
+                format!("its reset is `{}`, which a NIR node cannot say; train with `reset = \"soft\"`", n.reset);
+            return Err(Error::layer(&layer.name, problem));
+        }
         let Some(lambda) = n.lambda(LeakRule::Step, 1, 1, self.options.step_us) else {
             let problem = "its leak is a time constant; say how long a step lasts (`step_us` of the export)";
             return Err(Error::layer(&layer.name, problem));

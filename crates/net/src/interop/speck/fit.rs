@@ -220,6 +220,10 @@ fn limits(l: &ChipLayer, chip: &Chip) -> Vec<String> {
     if l.neuron.leaks() {
         all.push("its neurons leak, those of the chip do not; train with `if`".to_owned());
     }
+    if !l.neuron.reset.is_immediate() {
+        let reset = l.neuron.reset;
+        all.push(format!("its reset is `{reset}`, and the chip's acts at once; train with `reset = \"soft\"`"));
+    }
     if l.neuron.v_min.is_none() {
         let problem = "its neurons have no lower limit, which would round its weights away; set `v_min`, for instance to −threshold";
         all.push(problem.to_owned());
