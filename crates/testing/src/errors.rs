@@ -35,20 +35,3 @@ macro_rules! assert_problem {
         assert_eq!(problem, Some($expected.into()), "{}: {error}", format_args!($($context)+));
     }};
 }
-
-/// Asserts that a value, often an error, matches a pattern, and shows the value if it does not.
-///
-/// ```
-/// let error = std::io::Error::from(std::io::ErrorKind::NotFound);
-/// tickless_testing::assert_matches!(error.kind(), std::io::ErrorKind::NotFound);
-/// ```
-#[macro_export]
-macro_rules! assert_matches {
-    ($value:expr, $pattern:pat $(if $guard:expr)? $(, $($context:tt)+)?) => {{
-        match &$value {
-            $pattern $(if $guard)? => {}
-            #[allow(unreachable_patterns, reason = "the pattern may match every value")]
-            other => panic!("{other:?} does not match {}", stringify!($pattern $(if $guard)?)),
-        }
-    }};
-}

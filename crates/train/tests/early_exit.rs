@@ -51,6 +51,7 @@ fn steps_one_by_one_give_the_logits_of_the_whole_pass() {
         neurons.map(|n| ("demo", ZooOptions { norm: Some(true), neuron: Some(n), ..ZooOptions::default() }));
     let images = [
         ("resnet18", ZooOptions { width: Some(0.125), input: small, ..ZooOptions::default() }),
+        ("spikformer-2-384", ZooOptions { width: Some(0.0625), input: small, ..ZooOptions::default() }),
         ("vgg9", ZooOptions { width: Some(0.125), ..ZooOptions::default() }),
         ("shd", ZooOptions { width: Some(0.25), ..ZooOptions::default() }),
     ];

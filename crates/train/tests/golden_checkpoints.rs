@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 use tickless_net::interop::checkpoint::{self, Checkpoint, Dialect, FitOptions, torch};
 use tickless_net::{
-    Array, Conv, InputKind, Layer, Leak, LeakRule, Linear, Network, NetworkBuilder, Neuron, NodeId, Norm, Pool, Shape,
-    Weights,
+    Array, Conv, InputKind, Layer, Leak, LeakRule, Linear, Network, NetworkBuilder, Neuron, NodeId, Norm, Pool,
+    PoolKind, Reset, Shape, Weights,
 };
 use tickless_testing::folders::models;
 use tickless_testing::golden::{Golden, count, number};
@@ -35,6 +35,8 @@ struct Done {
     output: Vec<f32>,
     /// The sum over time of every node's output, `[B × values]`, by name; empty if not observed.
     counts: BTreeMap<String, Vec<f32>>,
+    /// The output of the node before the last, `[T·B × values]`; empty if not observed.
+    inputs: Vec<f32>,
 }
 
 /// Runs a network at as many steps as its input has.
@@ -56,7 +58,7 @@ fn run_at(network: &Arc<Network>, weights: &Weights, input: &Array, steps: usize
         t_max: steps,
         step_us: None,
     };
-    let mut counts = BTreeMap::new();
+    let (mut counts, mut inputs) = (BTreeMap::new(), Vec::new());
     let mut observe = |i: usize, s: &Sequence| {
         let all: Vec<f32> = s.clone().tensor().into_data().try_into_vec().expect("f32");
         let mut sum = vec![0.0f32; all.len() / s.steps()];
@@ -64,11 +66,14 @@ fn run_at(network: &Arc<Network>, weights: &Weights, input: &Array, steps: usize
             sum.iter_mut().zip(step).for_each(|(a, b)| *a += b);
         }
         counts.insert(network.nodes()[i].name.clone(), sum);
+        if i + 2 == network.nodes().len() {
+            inputs = all;
+        }
     };
     let observer: Option<Observer<'_>> = if observed { Some(&mut observe) } else { None };
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let output = model.forward(&model.constants(), input, &pass, &mut rng, observer).expect("the pass fits");
-    Done { output: output.logits.into_data().try_into_vec().expect("f32"), counts }
+    Done { output: output.logits.into_data().try_into_vec().expect("f32"), counts, inputs }
 }
 
 /// sinabs' network for DVS-Gesture: convolutions, average pooling and multi-spike IF neurons, also
@@ -121,6 +126,61 @@ fn a_published_network_of_sinabs_spikes_as_it_does_there() {
     let spikes = array(&shown, "spikes").data;
     assert_eq!(done.output, spikes);
     assert_eq!(run(&network, &weights, &input, false).output, spikes, "with fused kernels");
+}
+
+/// snnTorch's network for DVS-Gesture: convolutions with bias, max pooling, and neurons whose reset
+/// subtracts the threshold one step late. The constants of each neuron are in the file.
+fn snntorch_network(file: &Checkpoint) -> Arc<Network> {
+    let mut b = NetworkBuilder::new("snntorch-dvs-gesture", Shape::new(2, 32, 32), InputKind::Events);
+    let mut at = NodeId::Input;
+    for (name, out) in [("lif1", 16), ("lif2", 32), ("lif3", 64), ("lif4", 11)] {
+        if name == "lif4" {
+            at = b.add("", Layer::Linear(Linear { out, bias: true }), &[at]);
+        } else {
+            at = b.conv(at, Conv { bias: true, ..Conv::square(out, 5, 1, 2) });
+            at = b.pool(at, Pool::square(PoolKind::Max, 2, 2, 0));
+        }
+        let constant = |which: &str| array(file, &format!("{name}.{which}")).data[0];
+        let leak = Leak::Step(constant("beta"));
+        let neuron = Neuron { threshold: constant("threshold"), leak, reset: Reset::SoftDelayed, ..Neuron::lif() };
+        at = b.add(name, Layer::Neuron(neuron), &[at]);
+    }
+    Arc::new(b.build().expect("a network"))
+}
+
+#[test]
+fn a_published_network_of_snntorch_spikes_as_it_does_there() {
+    let Some(folder) = models("dvs-gesture") else { return };
+    let shown =
+        checkpoint::read(&folder.join("neurobench_dvs_gesture.shown.safetensors"), None).expect("golden values");
+    let file = folder.join("neurobench_dvs_gesture.pt");
+    let read = checkpoint::read(&file, None).expect("a checkpoint");
+    let network = snntorch_network(&read);
+    let fit = checkpoint::fit(&read, &network, &file, &FitOptions::default()).expect("finite values");
+    assert!(fit.is_complete() && fit.differences.is_empty() && fit.unused.iter().all(|u| u.is_state), "{fit:?}");
+    let done = run(&network, &fit.weights, &array(&shown, "input"), true);
+    for name in ["lif1", "lif2", "lif3"] {
+        let (want, got) = (array(&shown, &format!("count.{name}")).data, &done.counts[name]);
+        let differ = want.iter().zip(got).filter(|(a, b)| a != b).count();
+        assert_eq!((want.len(), differ), (got.len(), 0), "{name}: {differ} of {} counts differ", want.len());
+    }
+    let spikes = array(&shown, "spikes").data;
+    assert_eq!(done.output, spikes);
+    assert_eq!(run(&network, &fit.weights, &array(&shown, "input"), false).output, spikes, "with fused kernels");
+    // The membrane of the last layer follows from its input: u = β·u + x − θ·s of the step before.
+    let (beta, theta) = (array(&read, "lif4.beta").data[0], array(&read, "lif4.threshold").data[0]);
+    let want = array(&shown, "membrane");
+    let neurons = want.data.len() / want.shape[0];
+    let mut u = vec![0.0f32; neurons];
+    let steps = done.inputs.chunks(neurons).zip(spikes.chunks(neurons)).zip(want.data.chunks(neurons));
+    for (t, ((x, s), want)) in steps.enumerate() {
+        for i in 0..neurons {
+            let before = if u[i] > theta { theta } else { 0.0 };
+            u[i] = beta * u[i] + x[i] - before;
+            assert!((u[i] - want[i]).abs() <= 1e-4, "step {t}, neuron {i}: {} and {}", u[i], want[i]);
+            assert_eq!(s[i] > 0.0, u[i] > theta, "step {t}, neuron {i}");
+        }
+    }
 }
 
 /// The residual network of the paper's code, with names of our own.
