@@ -1,5 +1,6 @@
 //! The normal use of every command, and that the commands' results agree with each other.
 
+mod bursts;
 mod checkpoints;
 mod data;
 mod event_driven;
