@@ -204,7 +204,11 @@ fn show_tuned(run: &Loaded, tuned: &Tuned) {
         if same { word(&t.values[0]) } else { t.values.iter().map(word).collect::<Vec<_>>().join(", ") }
     };
     for (k, t) in tuned.tried.iter().enumerate() {
-        let mark = if k == tuned.best { " <" } else { "" };
+        let mark = match t.eight_bit {
+            _ if k == tuned.best => " <",
+            Some(false) => " 8 bit cannot hold it",
+            _ => "",
+        };
         let (accuracy, spikes, operations) = (t.accuracy, t.spikes, t.synaptic_operations);
         say!("{:>24}  {accuracy:>10.2}  {spikes:>14.1}  {operations:>20.0}{mark}", words(t));
     }

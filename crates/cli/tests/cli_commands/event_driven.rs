@@ -95,7 +95,16 @@ fn a_period_or_a_limit_is_found_on_the_validation_part() {
         let tried = tuned["tried"].as_array().unwrap();
         let accuracy = |k: usize| number(&tried[k], "accuracy");
         let best = number(tuned, "best") as usize;
-        assert!((0..tried.len()).all(|k| accuracy(k) <= accuracy(best)), "{tuned:#}");
+        let held = |k: usize| tried[k]["eight_bit"] != false;
+        assert!(held(best) && (0..tried.len()).all(|k| !held(k) || accuracy(k) <= accuracy(best)), "{tuned:#}");
+        for t in tried {
+            let unlimited = t["values"].as_array().unwrap().iter().any(serde_json::Value::is_null);
+            match knob {
+                "refractory" => assert!(t.get("eight_bit").is_none(), "a leak has no 8-bit form: {t:#}"),
+                _ => assert!(!unlimited || t["eight_bit"] == false, "8 bit has a limit in each layer: {t:#}"),
+            }
+        }
+        assert!(knob == "refractory" || tried.iter().any(|t| t["eight_bit"] == true), "{tuned:#}");
         let table = scratch.ok(&["simulate", model, "--tune", "--limit", "2"]).stdout;
         assert!(table.contains("validation recordings") && table.contains("layer `"), "{table}");
         assert!(!scratch.at(model).join("simulate.json").exists(), "a run keeps only what its own description gives");

@@ -45,6 +45,10 @@ pub struct Tried {
     pub spikes: f64,
     /// Mean synaptic operations per recording.
     pub synaptic_operations: f64,
+    /// Whether weights of 8 bit and potentials of 16 bit can hold the lower limits; missing if the
+    /// network has no 8-bit form for another reason, for instance a leak.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eight_bit: Option<bool>,
 }
 
 /// The results of all settings.
@@ -56,7 +60,8 @@ pub struct Tuned {
     pub samples: usize,
     /// All settings; those with one value for the whole network come first.
     pub tried: Vec<Tried>,
-    /// Index of the best setting: highest accuracy; of equals, fewest synaptic operations.
+    /// Index of the best setting: highest accuracy; of equals, fewest synaptic operations. A
+    /// setting that 8 bit cannot hold is never the best.
     pub best: usize,
 }
 
@@ -124,13 +129,19 @@ pub fn tune(run: &Loaded, limit: usize, progress: &dyn Progress, cancel: &Atomic
     }
     let knob = Knob::of(&run.network);
     let layers = run.network.spiking().len();
+    let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
+    let small = CompileOptions { quantised: true, ..options };
+    let holds =
+        |values: &[Option<f64>]| Program::compile(&knob.set(&run.network, values), &run.weights, &small).is_ok();
+    // The highest limit fits if any does.
+    let has_8_bit_form = knob == Knob::LowerLimit && holds(&vec![LIMITS[0]; layers]);
     let try_values = |values: Vec<Option<f64>>| -> Result<Tried> {
         stop(progress)?;
-        let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
         let program = Program::compile(&knob.set(&run.network, &values), &run.weights, &options)?;
         let s = EngineScore::measure(run, &program, ids, progress, cancel)?;
         let EngineScore { accuracy, spikes, synaptic_operations, .. } = s;
-        Ok(Tried { values, accuracy, spikes, synaptic_operations })
+        let eight_bit = has_8_bit_form.then(|| holds(&values));
+        Ok(Tried { values, accuracy, spikes, synaptic_operations, eight_bit })
     };
     let runs = knob.values().len() + if layers > 1 { layers * (knob.values().len() - 1) } else { 0 };
     progress.start("validation", (runs * ids.len()) as u64, "recording");
@@ -152,13 +163,14 @@ pub fn tune(run: &Loaded, limit: usize, progress: &dyn Progress, cancel: &Atomic
     Ok(Tuned { knob, samples: ids.len(), tried, best })
 }
 
-/// Index of the highest accuracy; of equals, of the fewest synaptic operations; of those, the
-/// first.
+/// Index of the highest accuracy among the settings that 8 bit can hold, if the network has an 8-bit
+/// form; of equals, of the fewest synaptic operations; of those, the first.
 fn best_of(tried: &[Tried]) -> usize {
     let better = |a: &Tried, b: &Tried| {
         a.accuracy > b.accuracy || (a.accuracy == b.accuracy && a.synaptic_operations < b.synaptic_operations)
     };
-    (0..tried.len()).fold(0, |best, k| if better(&tried[k], &tried[best]) { k } else { best })
+    let held = (0..tried.len()).filter(|k| tried[*k].eight_bit != Some(false));
+    held.reduce(|best, k| if better(&tried[k], &tried[best]) { k } else { best }).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -193,11 +205,22 @@ mod tests {
 
     #[test]
     fn the_best_is_the_most_correct_and_of_equals_the_cheapest() {
-        let tried =
-            |accuracy, synaptic_operations| Tried { values: vec![], accuracy, spikes: 0.0, synaptic_operations };
+        let tried = |accuracy, synaptic_operations| Tried {
+            values: vec![],
+            accuracy,
+            spikes: 0.0,
+            synaptic_operations,
+            eight_bit: None,
+        };
         assert_eq!(
             best_of(&[tried(50.0, 1.0), tried(60.0, 9.0), tried(60.0, 8.0), tried(60.0, 8.0), tried(40.0, 0.0)]),
             2
+        );
+        let held = |accuracy, held| Tried { eight_bit: Some(held), ..tried(accuracy, 1.0) };
+        assert_eq!(
+            best_of(&[held(50.0, true), held(60.0, false), held(55.0, true)]),
+            2,
+            "8 bit cannot hold the second"
         );
     }
 }
