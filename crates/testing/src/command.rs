@@ -4,6 +4,7 @@ use crate::recipes::RECIPE;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A scratch folder for recipes and runs.
@@ -99,6 +100,17 @@ impl Scratch {
         let ran = self.run(args);
         assert_eq!(ran.code, Some(0), "{ran:#?}");
         ran
+    }
+
+    /// The duration of a command that succeeds: the shortest of three runs, because a machine with
+    /// other work may hold up one of them.
+    pub fn duration(&self, args: &[&str]) -> Duration {
+        let one = |_| {
+            let begun = Instant::now();
+            self.ok(args);
+            begun.elapsed()
+        };
+        (0..3).map(one).min().expect("three runs")
     }
 
     /// Runs the command with `--json` and asserts that it succeeds.

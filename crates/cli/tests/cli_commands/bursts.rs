@@ -47,12 +47,14 @@ fn train(scratch: &Scratch, output: &str, changes: &[&str], t_max: usize) -> f64
     number(&evaluated, "points/0/accuracy")
 }
 
-/// Trains with recurrent connections and, for comparison, without; asserts accuracy and agreement of
-/// the former.
-fn trains_and_agrees(changes: &[&str], t_max: usize, compared: usize) {
+#[test]
+fn recordings_that_differ_only_in_order_are_told_apart() {
+    let changes = ["train.t_min=5", "train.t_max=20", "train.epochs=20", "train.learning_rate=5e-3"];
+    let (t_max, compared) = (20, 10);
     let scratch = recordings();
-    let accuracy = train(&scratch, "run", changes, t_max);
-    let without = train(&scratch, "plain", &[changes, &[PLAIN]].concat(), t_max);
+    let accuracy = train(&scratch, "run", &changes, t_max);
+    // For comparison, without recurrent connections.
+    let without = train(&scratch, "plain", &[&changes[..], &[PLAIN]].concat(), t_max);
     let simulated = number(&scratch.ok_json(&["simulate", "run"]), "accuracy");
     let difference = difference(&scratch, compared);
     let told = format!(
@@ -126,16 +128,4 @@ fn in_us(network: &Network, step_us: f64) -> Network {
         }
     }
     b.build().unwrap()
-}
-
-#[test]
-fn recordings_that_differ_only_in_order_are_told_apart() {
-    let changes = ["train.t_min=5", "train.t_max=20", "train.epochs=20", "train.learning_rate=5e-3"];
-    trains_and_agrees(&changes, 20, 10);
-}
-
-#[test]
-#[ignore = "takes minutes; `.ci/extra shd` runs it"]
-fn recordings_that_differ_only_in_order_are_told_apart_at_full_length() {
-    trains_and_agrees(&[], 100, 50);
 }

@@ -2,7 +2,7 @@
 //! mix.
 
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{evt3, names};
 use tickless_testing::command::Scratch;
@@ -14,13 +14,7 @@ fn killed_at_every_moment(scratch: &Scratch, args: &[&str], rounds: u32, check: 
         let mut command = scratch.command(args);
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     };
-    // The shortest of three runs, because a machine with other work may hold up one of them.
-    let duration = |_| {
-        let start = Instant::now();
-        assert!(command().wait().unwrap().success());
-        start.elapsed()
-    };
-    let whole = (0..3).map(duration).min().unwrap();
+    let whole = scratch.duration(args);
     let mut killed = 0;
     for round in 0..rounds {
         let mut child = command();

@@ -11,9 +11,7 @@ const KILLS: usize = 12;
 
 /// Kills a command at random moments of its usual duration and calls `check` after each kill.
 fn kill(scratch: &Scratch, args: &[&str], seed: u64, check: impl Fn()) {
-    let begun = Instant::now();
-    scratch.ok(args);
-    let whole = begun.elapsed().as_micros() as u64;
+    let whole = scratch.duration(args).as_micros() as u64;
     let mut killed = 0;
     for moment in random(seed, whole + whole / 8).take(KILLS) {
         let mut child = scratch.spawn(args);
