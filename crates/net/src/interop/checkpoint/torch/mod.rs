@@ -1,9 +1,9 @@
 //! PyTorch's checkpoint files: a zip archive with a pickle (`data.pkl`) and one member for each
 //! storage (`data/<key>`).
 //!
-//! A pickle is a program that may call any function. This reader runs a subset ([`pickle`]): it
+//! A pickle is a program that may call any function. This reader runs a subset (`pickle.rs`): it
 //! makes containers, numbers and texts itself, and of all names that a pickle can import it knows
-//! those in a short list ([`names`]), which make tensors and containers. A file that imports any
+//! those in a short list (`names.rs`), which make tensors and containers. A file that imports any
 //! other name is refused with that name.
 //!
 //! - Tensors that were saved on a GPU are read like all others.
