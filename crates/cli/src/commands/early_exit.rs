@@ -9,15 +9,13 @@ use crate::progress::Console;
 use anyhow::{Result, bail};
 use clap::Args;
 use serde::Serialize;
+use tickless::simulate::decisions::FIT_SAMPLES;
 use tickless_net::decision::calibration_error;
 use tickless_net::{Confidence, Exit, ExitRule, InputKind, LeakRule};
 use tickless_train::data::SampleId;
 use tickless_train::evaluate::{OverTime, Setting, early_exit, over_time, time_of_whole_passes};
 use tickless_train::model::Model;
 use tickless_train::run::Loaded;
-
-/// Most validation samples that the temperature is fitted on.
-const FIT_SAMPLES: usize = 2000;
 
 /// The options of an early exit.
 #[derive(Debug, Args)]

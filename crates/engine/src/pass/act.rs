@@ -57,8 +57,8 @@ impl<A: AddBlock, K: Kernel, const HOLD: bool> AddBlock for Resting<'_, A, K, HO
 
     #[inline(always)]
     fn add(&mut self, v: &mut [A::V], w: &[A::W], at: usize, k: usize, cell: usize, t_us: u64) -> u64 {
-        let ready_us = &self.ready_us[at..][..v.len()];
         if HOLD {
+            let ready_us = &self.ready_us[at..][..v.len()];
             let all = !u64::MAX.checked_shl(v.len() as u32).unwrap_or(0);
             let free = K::ready(ready_us, t_us, all);
             if free != all {
@@ -71,7 +71,7 @@ impl<A: AddBlock, K: Kernel, const HOLD: bool> AddBlock for Resting<'_, A, K, HO
             return self.act.add(v, w, at, k, cell, t_us);
         }
         let mask = self.act.add(v, w, at, k, cell, t_us);
-        if mask == 0 { 0 } else { K::ready(ready_us, t_us, mask) }
+        if mask == 0 { 0 } else { K::ready(&self.ready_us[at..][..v.len()], t_us, mask) }
     }
 }
 

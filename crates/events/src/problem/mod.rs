@@ -148,7 +148,7 @@ pub enum Problem {
         /// The first line of the format.
         expected: String,
     },
-    /// The header of a file states a size or a version that contradicts itself or cannot be.
+    /// The header of a file states a size or a version that contradicts itself or that no file has.
     #[error("{0}")]
     Header(#[from] HeaderProblem),
     /// An event outside the sensor of an Event Stream, which counts y from the bottom.
@@ -231,7 +231,7 @@ pub enum Problem {
     /// An array, a table or a group of data sets does not hold events.
     #[error("{0}")]
     Array(#[from] ArrayProblem),
-    /// A packet of AEDAT cannot be.
+    /// A packet of AEDAT contradicts itself or its format.
     #[error("{0}")]
     Packet(#[from] PacketProblem),
     /// A member of an archive is refused.

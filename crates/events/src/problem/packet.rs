@@ -1,6 +1,6 @@
 //! The problems of packets of AEDAT 3.1 and 4.
 
-/// Why a packet cannot be.
+/// How a packet contradicts itself or its format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PacketProblem {

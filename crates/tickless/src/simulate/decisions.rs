@@ -12,8 +12,8 @@ use tickless_train::data::SampleId;
 use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
 
-/// Most validation recordings that the temperature is fitted on.
-const FIT_SAMPLES: usize = 2000;
+/// Most validation samples that a temperature is fitted on.
+pub const FIT_SAMPLES: usize = 2000;
 
 /// Most points of the curves over time and over events.
 const POINTS: usize = 20;
