@@ -35,6 +35,12 @@ pub enum Error {
     /// The run has no validation part.
     #[error("the run has no validation part to choose on: train with `data.validation`, for instance 0.1")]
     NoValidation,
+    /// The engine refuses all settings of a study.
+    #[error("the engine can run none of these settings: {}", reasons.join("; "))]
+    NoSetting {
+        /// The reason of each.
+        reasons: Vec<String>,
+    },
     /// The list of recordings is empty.
     #[error("there are no recordings to simulate")]
     NoRecordings,

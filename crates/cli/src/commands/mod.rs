@@ -2,6 +2,7 @@
 
 pub mod asynchrony;
 pub mod calibrate;
+mod chip;
 pub mod compare;
 pub mod data;
 pub mod demo;

@@ -1,6 +1,7 @@
 //! `tickless study no-clock RUN...`: measures what a refractory period, or another lower limit, does
-//! to accuracy and spikes, with and without a clock.
+//! to accuracy and spikes, with and without a clock; `tickless study chip` is in `chip.rs`.
 
+use super::chip::ChipArgs;
 use crate::arguments::Global;
 use crate::gather::{Interval, mean, rows};
 use crate::output::{check_output_folder, print_json, say};
@@ -19,15 +20,20 @@ use tickless_train::device::{Device, device};
 use tickless_train::progress::Progress;
 use tickless_train::run::RunFolder;
 
-/// Measure a property of finished runs, over many runs at once.
+/// Measure a property of finished runs: the loss without a clock, or the distance to a chip.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tickless compare recipes/studies/no-clock.toml --data ~/data/nmnist --folds 5 --seeds 1,2,3
   tickless study no-clock runs/no-clock/*-fold* -o runs/no-clock/study
   tickless study no-clock runs/no-clock/*-fold* --steps 1,10,100,300,1000 --json
+  tickless study chip runs/cnn_sinabs --counts speck_counts.csv -o runs/cnn_sinabs/chip
+  tickless study chip runs/cnn_sinabs --counts speck_counts.csv --published docs/chip-nmnist.csv --steps 10,300
 
-Every run keeps what was measured (`no-clock.json`), so the same command continues where it was
-stopped. The weights do not change. All event-driven numbers are this simulator's, none a chip's.")]
+`no-clock`: every run keeps what was measured (`no-clock.json`), so the same command continues where
+it was stopped. `chip`: which settings of the engine (8 bit, lower limit, order, service time, queue,
+jitter) come nearest to spikes that were measured on a chip; docs/chip.md has an example. The weights
+do not change. All event-driven numbers are this simulator's; only the counts and accuracies that you
+give are a chip's.")]
 pub struct Study {
     #[command(subcommand)]
     what: What,
@@ -38,6 +44,9 @@ enum What {
     /// Refractory periods of single-spike neurons (lower limits of multi-spike ones), event-driven
     /// and at every T.
     NoClock(NoClockArgs),
+    /// The engine's spikes beside those measured on a chip, for every setting of the engine, and
+    /// accuracies event-driven and clocked.
+    Chip(ChipArgs),
 }
 
 #[derive(Debug, Args)]
@@ -123,6 +132,7 @@ impl Study {
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
         match self.what {
             What::NoClock(args) => args.run(global, console),
+            What::Chip(args) => args.run(global, console),
         }
     }
 }

@@ -21,11 +21,13 @@ mod compare;
 mod counts_file;
 mod execute;
 mod layers;
+mod measured;
 
 pub use cause::Cause;
 pub use compare::{First, LayerParity};
 pub use counts_file::{names_files, text as counts_text};
 pub use execute::{Executed, shapes};
+pub use measured::Measured;
 
 use crate::dialect::dialect_of;
 use crate::error::stop;
@@ -211,6 +213,19 @@ pub fn parity(
         files,
     };
     Ok((parity, ours))
+}
+
+/// The classes that the clocked network gives recordings at `steps` steps, with the leak per step.
+///
+/// # Errors
+/// If a recording does not fit the network.
+pub(crate) fn clocked_classes(
+    model: &tickless_train::model::Model,
+    recordings: &[Arc<Recording>],
+    steps: usize,
+    step_us: Option<f64>,
+) -> Result<Vec<usize>> {
+    Ok(clocked(model, recordings, steps, step_us)?.classes())
 }
 
 /// The recordings to compare, and the positions among them of those in a file of counts.
@@ -415,6 +430,7 @@ fn read_graph(run: &Loaded, file: &Path, options: &Options) -> Result<nir::Impor
         dialect: Some(dialect),
         dt: options.dt,
         leak: LeakRule::Time,
+        step_us: run.facts.step_us,
         ..nir::ImportOptions::default()
     };
     let imported = nir::import(&graph, file, &how)?;

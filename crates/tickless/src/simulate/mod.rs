@@ -2,6 +2,7 @@
 //! from the clocked network at T_max.
 
 pub mod asynchronous;
+pub mod chip;
 pub mod decisions;
 mod engine_score;
 pub mod no_clock;

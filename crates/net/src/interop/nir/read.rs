@@ -13,7 +13,7 @@
 //! graphs.
 
 use super::decode;
-use super::graph::{Conv2d, Graph, Node, Padding, Tensor, Window};
+use super::graph::{Conv1d, Conv2d, Graph, Node, Padding, Tensor, Window};
 use crate::error::{Error, Result};
 use hdf5_pure::{DType, Datatype, File, Group, VlenStringReadOptions};
 use std::cell::Cell;
@@ -124,18 +124,31 @@ impl Cursor<'_> {
             let read = if has(g, "v_reset") { tensor("v_reset")? } else { zeros() };
             Ok(Tensor { double: read.double && !read.is_zero(), ..read })
         };
+        // Older writers omit `w_in`, which then is 1.
+        let weight_in = |like: &Tensor| {
+            if has(g, "w_in") { tensor("w_in") } else { Ok(Tensor::full(&like.shape, 1.0)) }
+        };
         Ok(match kind.as_str() {
             "Input" => Node::Input { shape: self.sizes(g, "shape")? },
             "Output" => Node::Output { shape: self.sizes(g, "shape")? },
             "Affine" => Node::Affine { weight: tensor("weight")?, bias: tensor("bias")? },
             "Linear" => Node::Linear { weight: tensor("weight")? },
+            "Conv1d" => Node::Conv1d(Conv1d {
+                weight: tensor("weight")?,
+                bias: tensor("bias")?,
+                stride: self.size(g, "stride")?,
+                padding: self.padding(g, |g| self.size(g, "padding"))?,
+                dilation: self.size(g, "dilation")?,
+                groups: self.size(g, "groups")?,
+                input: if has(g, "input_shape") { Some(self.size(g, "input_shape")?) } else { None },
+            }),
             "Conv2d" => Node::Conv2d(Conv2d {
                 weight: tensor("weight")?,
                 bias: tensor("bias")?,
                 stride: self.pair(g, "stride")?,
-                padding: self.padding(g)?,
+                padding: self.padding(g, |g| self.pair(g, "padding"))?,
                 dilation: self.pair(g, "dilation")?,
-                groups: self.pair(g, "groups")?.0,
+                groups: self.size(g, "groups")?,
                 input: if has(g, "input_shape") { Some(self.pair(g, "input_shape")?) } else { None },
             }),
             "AvgPool2d" => Node::AvgPool2d(self.window(g)?),
@@ -146,7 +159,10 @@ impl Cursor<'_> {
                 input: if has(g, "input_type") { Some(self.sizes(g, "input_type")?) } else { None },
             },
             "Scale" => Node::Scale { scale: tensor("scale")? },
+            "Identity" => Node::Identity,
+            "Delay" => Node::Delay { delay: tensor("delay")? },
             "Threshold" => Node::Threshold { threshold: tensor("threshold")? },
+            "I" => Node::I { r: tensor("r")? },
             "IF" => {
                 let threshold = tensor("v_threshold")?;
                 Node::If { r: tensor("r")?, reset: reset(&threshold)?, threshold }
@@ -157,6 +173,11 @@ impl Cursor<'_> {
                 Node::Lif { tau, r, leak, reset: reset(&threshold)?, threshold }
             }
             "LI" => Node::Li { tau: tensor("tau")?, r: tensor("r")?, leak: tensor("v_leak")? },
+            "CubaLI" => {
+                let leak = tensor("v_leak")?;
+                let (tau_syn, tau_mem, r) = (tensor("tau_syn")?, tensor("tau_mem")?, tensor("r")?);
+                Node::CubaLi { tau_syn, tau_mem, r, w_in: weight_in(&leak)?, leak }
+            }
             "CubaLIF" => {
                 let threshold = tensor("v_threshold")?;
                 Node::CubaLif {
@@ -165,7 +186,7 @@ impl Cursor<'_> {
                     r: tensor("r")?,
                     leak: tensor("v_leak")?,
                     reset: reset(&threshold)?,
-                    w_in: tensor("w_in")?,
+                    w_in: weight_in(&threshold)?,
                     threshold,
                 }
             }
@@ -179,12 +200,12 @@ impl Cursor<'_> {
         Ok(Window { kernel, stride: self.pair(g, "stride")?, padding: self.pair(g, "padding")? })
     }
 
-    fn padding(&self, g: &Group) -> Result<Padding> {
+    fn padding<S>(&self, g: &Group, numbers: impl Fn(&Group) -> Result<S>) -> Result<Padding<S>> {
         match self.text(g, "padding").ok().as_deref() {
             Some("same") => Ok(Padding::Same),
             Some("valid") => Ok(Padding::Valid),
             Some(other) => Err(self.malformed(format!("`padding` is \"{other}\"; known: same, valid, numbers"))),
-            None => self.pair(g, "padding").map(|(rows, columns)| Padding::Zeros(rows, columns)),
+            None => numbers(g).map(Padding::Zeros),
         }
     }
 
@@ -239,6 +260,14 @@ impl Cursor<'_> {
             .map(size)
             .collect::<Option<_>>()
             .ok_or_else(|| self.malformed(format!("`{name}` is {numbers:?}; sizes must be between 0 and {MAX_TEXT}")))
+    }
+
+    /// Reads one size.
+    fn size(&self, g: &Group, name: &str) -> Result<usize> {
+        match self.sizes(g, name)?.as_slice() {
+            [one] => Ok(*one),
+            other => Err(self.malformed(format!("`{name}` must be one number, got {}", other.len()))),
+        }
     }
 
     /// Reads (rows, columns); a single number stands for both.
