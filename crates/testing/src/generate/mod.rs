@@ -3,6 +3,8 @@
 pub mod any;
 pub mod bursts;
 pub mod exact;
+#[cfg(feature = "nir")]
+pub mod graph;
 mod rng;
 
 pub use rng::Rng;

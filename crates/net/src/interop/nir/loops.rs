@@ -14,7 +14,7 @@
 
 use super::dense::ungrouped;
 use super::graph::{Graph, Node, Padding, Tensor};
-use super::to_network_neuron::{per_channel, same_everywhere, spread};
+use super::to_network_neuron::{channel_values, same_everywhere};
 use crate::error::{Error, Result};
 use crate::layer::RecurrentKind;
 use crate::shape::Shape;
@@ -238,7 +238,7 @@ pub(super) fn weights(ways: &[Way], shape: Shape) -> std::result::Result<(Recurr
         for factor in &way.factors {
             match factor {
                 Factor::Each(scale) => {
-                    let Some(factors) = spread(scale, shape, &[]).and_then(|s| per_channel(&s, shape)) else {
+                    let Some(factors) = channel_values(scale, shape, &[]) else {
                         return Err(format!("has a `Scale` {:?} in its loop, not one factor for each channel", scale.shape));
                     };
                     let side = if matrix.is_none() { &mut before } else { &mut after };

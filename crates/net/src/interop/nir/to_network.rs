@@ -132,7 +132,8 @@ pub fn import(graph: &Graph, file: &Path, options: &ImportOptions) -> Result<Imp
     Ok(Imported { network, weights, dialect, differences: notes, step_us: None })
 }
 
-/// Returns an error if a value of the graph is too large for f32, in which every network runs.
+/// Returns an error if an array of the graph has not the values of its shape, or a value is too large
+/// for f32, in which every network runs.
 fn representable(graph: &Graph, prefix: &str, file: &Path) -> Result<()> {
     for (name, node) in &graph.nodes {
         let name = format!("{prefix}{name}");
@@ -140,6 +141,10 @@ fn representable(graph: &Graph, prefix: &str, file: &Path) -> Result<()> {
             representable(inner, &format!("{name}."), file)?;
         }
         for (tensor, t) in node.tensors() {
+            if t.shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)) != Some(t.data.len()) {
+                let problem = format!("`{tensor}` has {} values for the shape {:?}", t.data.len(), t.shape);
+                return Err(Error::NirNode { file: file.to_owned(), node: name, problem });
+            }
             if let Some(i) = t.data.iter().position(|v| !(*v as f32).is_finite()) {
                 let problem = format!(
                     "`{tensor}`: value {i} is {:e}, and f32 holds at most {:e}; scale the weights and thresholds of \

@@ -42,7 +42,8 @@ pub(super) struct Step {
 /// A converted neuron and the factors that the layers before it must take up.
 pub(super) struct Made {
     pub neuron: Neuron,
-    /// Factor of each input, also of those along recurrent connections; `None` if all are 1.
+    /// Factor of the inputs, also of those along recurrent connections: one for all, for each channel
+    /// or for each neuron; `None` if all are 1.
     pub gains: Option<Vec<f64>>,
     /// Descriptions of the changes.
     pub notes: Vec<Deviation>,
@@ -51,7 +52,7 @@ pub(super) struct Made {
 /// Broadcasts an array to a layer of `shape`, whose values the graph arranges as `dims` (empty: as
 /// `[C, H, W]`): an array of as many values, one value, or one whose dimensions are those of the
 /// layer or 1. `None` if it has another shape.
-pub(super) fn spread(t: &Tensor, shape: Shape, dims: &[usize]) -> Option<Vec<f64>> {
+fn spread(t: &Tensor, shape: Shape, dims: &[usize]) -> Option<Vec<f64>> {
     let own = [shape.channels, shape.height, shape.width];
     let dims = if dims.is_empty() { &own } else { dims };
     match t.data.len() {
@@ -78,10 +79,41 @@ pub(super) fn same_everywhere(t: &Tensor) -> Option<f64> {
     t.data.iter().all(|v| *v == first).then_some(first)
 }
 
-/// One value per channel; `None` if values within a channel differ.
+/// One value per channel of values that are one for all, one per channel, or one per neuron; `None`
+/// if values within a channel differ.
 pub(super) fn per_channel(values: &[f64], shape: Shape) -> Option<Vec<f64>> {
-    let planes = values.chunks(shape.height * shape.width);
-    planes.map(|p| p.iter().all(|v| *v == p[0]).then_some(p[0])).collect()
+    match values.len() {
+        1 => Some(vec![values[0]; shape.channels]),
+        n if n == shape.channels => Some(values.to_vec()),
+        _ => {
+            let planes = values.chunks(shape.height * shape.width);
+            planes.map(|p| p.iter().all(|v| *v == p[0]).then_some(p[0])).collect()
+        }
+    }
+}
+
+/// The factors of a node, one per channel; `None` if they are not.
+pub(super) fn channel_values(t: &Tensor, shape: Shape, dims: &[usize]) -> Option<Vec<f64>> {
+    per_channel(&spread_to(t, distinct(t, shape), shape, dims)?, shape)
+}
+
+/// How many values of a layer an array can tell apart: 1, one for each channel, or all.
+fn distinct(t: &Tensor, shape: Shape) -> usize {
+    match t.data.len() {
+        1 => 1,
+        n if n == shape.channels && t.shape.len() > 1 && t.shape[1..].iter().all(|d| *d == 1) => n,
+        _ => shape.len(),
+    }
+}
+
+/// Broadcasts an array to `count` values: 1, one for each channel, or all. A layer may be large, so
+/// no more values are made than the arrays of a node tell apart.
+fn spread_to(t: &Tensor, count: usize, shape: Shape, dims: &[usize]) -> Option<Vec<f64>> {
+    match count {
+        n if n == t.data.len() => Some(t.data.clone()),
+        n if t.data.len() == 1 => Some(vec![t.data[0]; n]),
+        _ => spread(t, shape, dims),
+    }
 }
 
 /// The neuron that `reader` (`None`: plain NIR) runs for a node of the given shape.
@@ -96,8 +128,10 @@ pub(super) fn neuron(
     dims: &[usize],
 ) -> Result<Made, String> {
     let dt = step.seconds;
+    let arrays = [Some(n.r), Some(n.threshold), Some(n.reset), n.tau, n.leak, n.synapse.map(|s| s.0), n.synapse.map(|s| s.1)];
+    let count = arrays.into_iter().flatten().map(|t| distinct(t, shape)).max().unwrap_or(1);
     let per_neuron = |what: &str, t: &Tensor| {
-        spread(t, shape, dims).ok_or_else(|| format!("`{what}` has the shape {:?} for a layer of {shape}", t.shape))
+        spread_to(t, count, shape, dims).ok_or_else(|| format!("`{what}` has the shape {:?} for a layer of {shape}", t.shape))
     };
     let (r, threshold, reset) =
         (per_neuron("r", n.r)?, per_neuron("v_threshold", n.threshold)?, per_neuron("v_reset", n.reset)?);
@@ -108,8 +142,8 @@ pub(super) fn neuron(
         None => None,
     };
     let mut notes = Vec::new();
-    let mut rest = Vec::with_capacity(shape.len());
-    for i in 0..shape.len() {
+    let mut rest = Vec::with_capacity(count);
+    for i in 0..count {
         rest.push(rests_at(reader, leak.as_ref().map(|l| l[i]), reset[i], threshold[i])?);
     }
     if let Some(c) = rest.iter().find(|c| **c != 0.0) {
@@ -122,8 +156,8 @@ pub(super) fn neuron(
         threshold: threshold[i] - rest[i],
     };
     let first = interpret(reader, cell(0), dt)?;
-    let mut gains = Vec::with_capacity(shape.len());
-    for i in 0..shape.len() {
+    let mut gains = Vec::with_capacity(count);
+    for i in 0..count {
         let interpretation = interpret(reader, cell(i), dt)?;
         let currents = |c: Cell| c.synapse.map(|s| s.0);
         for (what, a, b) in
@@ -236,7 +270,7 @@ fn exact_charge(reader: Option<Reader>, step: Step, cell: Cell) -> Result<f64, S
 /// # Errors
 /// If a threshold is not above 0, because such a neuron fires without input.
 pub(super) fn threshold(step: Step, threshold: &Tensor, shape: Shape, dims: &[usize]) -> Result<Made, String> {
-    let Some(all) = spread(threshold, shape, dims) else {
+    let Some(all) = spread_to(threshold, distinct(threshold, shape), shape, dims) else {
         return Err(format!("`threshold` has the shape {:?} for a layer of {shape}", threshold.shape));
     };
     let first = all.first().copied().unwrap_or(1.0);

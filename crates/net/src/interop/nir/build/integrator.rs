@@ -21,7 +21,7 @@
 use super::super::deviation::Deviation;
 use super::super::graph::Tensor;
 use super::super::reader::{Reader, same};
-use super::super::to_network_neuron::{per_channel, same_everywhere, spread};
+use super::super::to_network_neuron::{channel_values, same_everywhere};
 use super::{Build, Value};
 use crate::error::Result;
 use crate::network::NetworkBuilder;
@@ -75,8 +75,7 @@ impl Build<'_> {
         if let Some(first) = &from.filter {
             return self.refuse(name, first.problem("leads to another integrator"));
         }
-        let factors = spread(r, from.shape, &from.dims).and_then(|s| per_channel(&s, from.shape));
-        let Some(mut factors) = factors else {
+        let Some(mut factors) = channel_values(r, from.shape, &from.dims) else {
             let problem = format!("its `r` {:?} is not one for each channel of {}", r.shape, from.shape);
             return self.refuse(name, problem);
         };
@@ -116,13 +115,17 @@ impl Build<'_> {
             _ => r.clone(),
         };
         if let Some((_, w_in)) = synapse {
-            let (Some(a), Some(w)) = (spread(&factors, from.shape, &from.dims), spread(w_in, from.shape, &from.dims))
-            else {
-                let problem = format!("`r` {:?} or `w_in` {:?} is not of a layer of {}", r.shape, w_in.shape, from.shape);
+            let of = |t: &Tensor| channel_values(t, from.shape, &from.dims);
+            let (Some(a), Some(w)) = (of(&factors), of(w_in)) else {
+                let problem = format!(
+                    "`r` {:?} or `w_in` {:?} is not one for each channel of {}",
+                    r.shape, w_in.shape, from.shape
+                );
                 return self.refuse(name, problem);
             };
-            let data = a.iter().zip(&w).map(|(a, w)| a * w).collect();
-            factors = Tensor { shape: from.dims.clone(), data, double: true };
+            let data: Vec<f64> = a.iter().zip(&w).map(|(a, w)| a * w).collect();
+            let shape = [data.len()].into_iter().chain(from.dims.iter().skip(1).map(|_| 1)).collect();
+            factors = Tensor { shape, data, double: true };
         }
         self.integrator(b, name, Some((kind, one)), &factors, from)
     }

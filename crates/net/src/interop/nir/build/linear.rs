@@ -214,8 +214,7 @@ impl Build<'_> {
     /// take up factors per channel. If no weights precede, the factors become a 1×1 convolution of
     /// each channel.
     pub(super) fn scale(&mut self, b: &mut NetworkBuilder, name: &str, scale: &Tensor, from: &Value) -> Result<Value> {
-        let Some(factors) = neurons::spread(scale, from.shape, &from.dims).and_then(|s| neurons::per_channel(&s, from.shape))
-        else {
+        let Some(factors) = neurons::channel_values(scale, from.shape, &from.dims) else {
             let problem = format!("its factors {:?} are not one for each channel of {}", scale.shape, from.shape);
             return self.refuse(name, problem);
         };

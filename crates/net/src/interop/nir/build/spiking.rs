@@ -63,11 +63,12 @@ impl Build<'_> {
             None => None,
             Some(ways) => Some(self.back(name, &ways, from)?),
         };
-        let own_of_channel = |c: usize| own.as_ref().map_or(1.0, |g| g[c * from.shape.height * from.shape.width]);
+        let own_of_channel = own.as_ref().and_then(|own| neurons::per_channel(own, from.shape));
+        let own_of_channel = |c: usize| own_of_channel.as_ref().map_or(1.0, |own| own[c]);
         if own.is_some() || from.gain != 1.0 {
             let gains: Vec<f64> = match &own {
                 Some(own) => own.iter().map(|g| g * from.gain).collect(),
-                None => vec![from.gain; from.shape.len()],
+                None => vec![from.gain],
             };
             match (&from.scalable, neurons::per_channel(&gains, from.shape)) {
                 (Some(layer), Some(gains)) => {
