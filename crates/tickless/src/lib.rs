@@ -12,7 +12,8 @@
 //! * [`simulate`]: runs a trained run's recordings through the engine and compares with its clocked
 //!   network;
 //! * [`parity`]: runs the same recordings through every executor and finds the cause if two of them
-//!   differ.
+//!   differ;
+//! * [`trace`]: spikes and potentials of chosen layers, for other tools.
 //!
 //! The command `tickless` is the crate `tickless-cli`.
 // The caller decides what is printed.
@@ -30,6 +31,7 @@ mod error;
 pub mod number;
 pub mod parity;
 pub mod simulate;
+pub mod trace;
 
 pub use engine_forward::EngineForward;
 pub use error::{Error, Result};

@@ -17,4 +17,5 @@ pub mod parity;
 pub mod report;
 pub mod simulate;
 pub mod study;
+pub mod trace;
 pub mod train;

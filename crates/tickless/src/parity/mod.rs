@@ -228,6 +228,20 @@ pub(crate) fn clocked_classes(
     Ok(clocked(model, recordings, steps, step_us)?.classes())
 }
 
+/// The spikes of each spiking layer of the clocked network, `[layer][step · neuron]`, at `steps` steps
+/// with the leak per time.
+///
+/// # Errors
+/// If the recording does not fit the network.
+pub(crate) fn clocked_steps(
+    model: &tickless_train::model::Model,
+    recording: &Recording,
+    steps: usize,
+    (t_max, step_us): (usize, Option<f64>),
+) -> Result<Vec<Vec<f32>>> {
+    execute::clocked_steps(model, recording, steps, (t_max, step_us))
+}
+
 /// The recordings to compare, and the positions among them of those in a file of counts.
 ///
 /// If the file names recordings by their files, it selects them from `ids`; else all of `ids` are

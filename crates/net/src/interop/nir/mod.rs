@@ -24,10 +24,13 @@
 //! # Ok(()) }
 //! ```
 //!
+//! [`data`] reads and writes what the nodes of a graph did: spikes and potentials.
+//!
 //! Source: Pedersen et al., "Neuromorphic intermediate representation", Nature Communications 2024,
 //! and the package `nir` 1.0.8, which defines the file format; golden `*.nir` and `nir_io`.
 
 mod build;
+pub mod data;
 mod decode;
 mod dense;
 mod deviation;

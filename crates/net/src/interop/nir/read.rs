@@ -36,6 +36,22 @@ const MAX_TEXT: usize = 1 << 26;
 /// # Errors
 /// If the bytes are not HDF5 or not a NIR graph; the message names the file and the node.
 pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<Graph> {
+    opened(bytes, file, |at, root| {
+        let node = root.group("node").map_err(|e| at.malformed(format!("no group `node`: {e}")))?;
+        let kind = at.text(&node, "type")?;
+        if kind != "NIRGraph" {
+            let problem = format!("the outermost node is a `{kind}`, not a `NIRGraph`; wrap it in a graph");
+            return Err(at.malformed(problem));
+        }
+        let mut graph = at.graph(&node, 0)?;
+        graph.version = if has(root, "version") { at.text(root, "version")? } else { String::new() };
+        Ok(graph)
+    })
+}
+
+/// Opens the bytes of an HDF5 file and reads from its root with limits on what it may claim; the
+/// messages name `file`.
+pub(super) fn opened<T>(bytes: &[u8], file: &Path, read: impl FnOnce(&Cursor, &Group) -> Result<T>) -> Result<T> {
     let length = bytes.len() as u64;
     let bytes_left = Cell::new(length.saturating_mul(MAX_INFLATION));
     let at = Cursor { file, length, nodes_left: &Cell::new(MAX_NODES), bytes_left: &bytes_left, node: String::new() };
@@ -44,19 +60,11 @@ pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<Graph> {
     if end > length {
         return Err(at.malformed(format!("it ends after {} of its {end} bytes; copy it again", bytes.len())));
     }
-    let root = h5.root();
-    let node = root.group("node").map_err(|e| at.malformed(format!("no group `node`: {e}")))?;
-    let kind = at.text(&node, "type")?;
-    if kind != "NIRGraph" {
-        return Err(at.malformed(format!("the outermost node is a `{kind}`, not a `NIRGraph`; wrap it in a graph")));
-    }
-    let mut graph = at.graph(&node, 0)?;
-    graph.version = if has(&root, "version") { at.text(&root, "version")? } else { String::new() };
-    Ok(graph)
+    read(&at, &h5.root())
 }
 
 /// The reader's current node, for messages, and the limits that it still may use up.
-struct Cursor<'a> {
+pub(super) struct Cursor<'a> {
     file: &'a Path,
     /// Length of the file in bytes.
     length: u64,
@@ -73,7 +81,28 @@ fn take(left: &Cell<u64>, amount: u64) -> bool {
 }
 
 impl Cursor<'_> {
-    fn malformed(&self, problem: String) -> Error {
+    /// The cursor at a node or group within the present one.
+    ///
+    /// # Errors
+    /// If the file has more than `MAX_NODES` of them, or they nest too deep.
+    pub fn within(&self, name: &str, depth: usize) -> Result<Cursor<'_>> {
+        let node = if self.node.is_empty() { name.to_owned() } else { format!("{}.{name}", self.node) };
+        let at = Cursor { node, ..*self };
+        if !take(self.nodes_left, 1) {
+            return Err(at.malformed(format!("the file has more than {MAX_NODES} nodes")));
+        }
+        if depth > MAX_DEPTH {
+            return Err(at.malformed(format!("graphs nest deeper than {MAX_DEPTH}")));
+        }
+        Ok(at)
+    }
+
+    /// The name of the present node, `outer.inner` in a nested graph.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    pub fn malformed(&self, problem: String) -> Error {
         if self.node.is_empty() {
             return Error::NirFile { file: self.file.to_owned(), problem };
         }
@@ -81,19 +110,12 @@ impl Cursor<'_> {
     }
 
     fn graph(&self, group: &Group, depth: usize) -> Result<Graph> {
-        if depth > MAX_DEPTH {
-            return Err(self.malformed(format!("graphs nest deeper than {MAX_DEPTH}")));
-        }
         let mut graph = Graph::default();
         let nodes = group.group("nodes").map_err(|e| self.malformed(format!("no group `nodes`: {e}")))?;
         for name in nodes.groups().map_err(|e| self.malformed(format!("`nodes`: {e}")))? {
-            let full = if self.node.is_empty() { name.clone() } else { format!("{}.{name}", self.node) };
-            let at = Cursor { node: full, ..*self };
-            if !take(self.nodes_left, 1) {
-                return Err(at.malformed(format!("the file has more than {MAX_NODES} nodes")));
-            }
+            let at = self.within(&name, depth)?;
             let child = nodes.group(&name).map_err(|e| at.malformed(e.to_string()))?;
-            graph.nodes.insert(name, at.node(&child, depth)?);
+            graph.nodes.insert(name, at.read_node(&child, depth)?);
         }
         let ends = self.texts(group, "edges")?;
         let (pairs, rest) = ends.as_chunks::<2>();
@@ -114,7 +136,7 @@ impl Cursor<'_> {
         Ok(graph)
     }
 
-    fn node(&self, g: &Group, depth: usize) -> Result<Node> {
+    fn read_node(&self, g: &Group, depth: usize) -> Result<Node> {
         let kind = self.text(g, "type")?;
         let tensor = |name: &str| self.tensor(g, name);
         // Files of older writers have no `v_reset`, which then is 0. A reset of 0 always counts as
@@ -224,6 +246,15 @@ impl Cursor<'_> {
     }
 
     fn tensor(&self, g: &Group, name: &str) -> Result<Tensor> {
+        let t = self.numbers(g, name)?;
+        if let Some(i) = t.data.iter().position(|v| !v.is_finite()) {
+            return Err(self.malformed(format!("`{name}`: value {i} is {}", t.data[i])));
+        }
+        Ok(t)
+    }
+
+    /// Reads an array of numbers, of which some may be infinite.
+    pub fn numbers(&self, g: &Group, name: &str) -> Result<Tensor> {
         let (set, shape) = self.dataset(g, name)?;
         let unreadable = |e: hdf5_pure::Error| self.malformed(format!("`{name}`: {e}"));
         let datatype = set.datatype().map_err(unreadable)?;
@@ -233,9 +264,6 @@ impl Cursor<'_> {
             .map_err(|problem| self.malformed(format!("`{name}` {problem}")))?;
         if data.len() != shape.iter().product::<usize>() {
             return Err(self.malformed(format!("`{name}` has {} values for the shape {shape:?}", data.len())));
-        }
-        if let Some(i) = data.iter().position(|v| !v.is_finite()) {
-            return Err(self.malformed(format!("`{name}`: value {i} is {}", data[i])));
         }
         Ok(Tensor { shape, data, double })
     }
