@@ -183,11 +183,28 @@ pub fn clocked(model: &Model, recordings: &[Arc<Recording>], t_max: usize, step_
             counts
         });
         out.counts.push(counts.collect());
-        let mut sum = vec![0.0f32; network.output().len()];
-        logits.chunks(sum.len()).for_each(|step| sum.iter_mut().zip(step).for_each(|(s, v)| *s += v));
-        out.logits.push(sum);
+        out.logits.push(summed(&logits, network.output().len()));
     }
     Ok(out)
+}
+
+/// The logits of all steps, added up.
+fn summed(logits: &[f32], classes: usize) -> Vec<f32> {
+    let mut sum = vec![0.0f32; classes];
+    logits.chunks(classes).for_each(|step| sum.iter_mut().zip(step).for_each(|(s, v)| *s += v));
+    sum
+}
+
+/// The class of a recording at `steps` steps with the leak per time.
+pub fn clocked_class(
+    model: &Model,
+    recording: &Recording,
+    steps: usize,
+    (t_max, step_us): (usize, Option<f64>),
+) -> Result<usize> {
+    let (_, logits) = pass(model, recording, Clock { steps, t_max, step_us, leak: LeakRule::Time })?;
+    let sum = summed(&logits, model.network().output().len());
+    Ok(Confidence::default().of(sum.iter().map(|&v| f64::from(v))).0)
 }
 
 /// The spikes of each spiking layer, `[layer][step · neuron]`, at `steps` steps with the leak per

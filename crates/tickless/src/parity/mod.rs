@@ -215,17 +215,17 @@ pub fn parity(
     Ok((parity, ours))
 }
 
-/// The classes that the clocked network gives recordings at `steps` steps, with the leak per step.
+/// The class that the clocked network gives a recording at `steps` steps, with the leak per time.
 ///
 /// # Errors
-/// If a recording does not fit the network.
-pub(crate) fn clocked_classes(
+/// If the recording does not fit the network.
+pub(crate) fn clocked_class(
     model: &tickless_train::model::Model,
-    recordings: &[Arc<Recording>],
+    recording: &Recording,
     steps: usize,
-    step_us: Option<f64>,
-) -> Result<Vec<usize>> {
-    Ok(clocked(model, recordings, steps, step_us)?.classes())
+    (t_max, step_us): (usize, Option<f64>),
+) -> Result<usize> {
+    execute::clocked_class(model, recording, steps, (t_max, step_us))
 }
 
 /// The spikes of each spiking layer of the clocked network, `[layer][step · neuron]`, at `steps` steps

@@ -434,8 +434,9 @@ pub fn correct(
         let mut right = Vec::with_capacity(ids.len());
         for &id in ids {
             stop(progress)?;
-            let classes = parity::clocked_classes(&model, &[load(run, id)?], t, run.facts.step_us)?;
-            right.push(classes.first() == Some(&run.source.label(id)));
+            let recording = load(run, id)?;
+            let class = parity::clocked_class(&model, &recording, t, (run.facts.t_max, run.facts.step_us))?;
+            right.push(class == run.source.label(id));
             progress.advance(1, "");
         }
         clocked.push((t, right));
