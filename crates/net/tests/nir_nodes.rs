@@ -10,7 +10,7 @@ use tickless_net::interop::nir::{
 };
 use tickless_net::zoo::{ZooOptions, build};
 use tickless_net::{
-    Axis, Conv, Error, Input, InputKind, Layer, Leak, LeakRule, Network, NetworkBuilder, Neuron, NodeId, Recurrent,
+    Axis, Conv, Error, InputKind, Layer, Leak, LeakRule, Network, NetworkBuilder, Neuron, NodeId, Recurrent,
     RecurrentKind, Shape, Weights,
 };
 use tickless_testing::clocked;
@@ -555,8 +555,8 @@ fn a_framework_takes_only_the_synaptic_currents_that_it_reads() {
 
 /// Networks with recurrent layers, synaptic currents and layers along a line.
 fn networks() -> Vec<Network> {
-    let shd = Input { shape: Shape::vector(12), kind: InputKind::Events };
-    let mut all = vec![build("shd", shd, &ZooOptions { classes: 4, ..ZooOptions::default() }).unwrap()];
+    let shd = ZooOptions { input: Some((Shape::vector(12), InputKind::Events)), classes: 4, ..ZooOptions::default() };
+    let mut all = vec![build("shd", &shd).unwrap()];
     for (neuron, kind) in [(Neuron::lif(), RecurrentKind::OneToOne), (Neuron::cuba_lif(), RecurrentKind::Dense)] {
         let mut b = NetworkBuilder::new("own", Shape::vector(6), InputKind::Events);
         let fc = b.linear(NodeId::Input, 5, true);

@@ -72,8 +72,8 @@ pub fn graph(bytes: &[u8]) -> Graph {
 fn made(c: &mut Choices, depth: usize) -> Graph {
     let mut shape: Vec<usize> = match c.below(4) {
         0 => vec![c.size()],
-        1 => vec![c.size(), 2 + c.size()],
-        _ => vec![c.size(), 2 + c.size(), 2 + c.size()],
+        1 => vec![c.size(), c.size().saturating_add(2)],
+        _ => vec![c.size(), c.size().saturating_add(2), c.size().saturating_add(2)],
     };
     let mut nodes = BTreeMap::from([("input".to_owned(), Node::Input { shape: shape.clone() })]);
     let mut names = vec!["input".to_owned()];

@@ -10,7 +10,7 @@
 use super::dense::Layout;
 use super::deviation::Deviation;
 use super::difference::{Difference, joined};
-use super::fold::{divided, weights_follow};
+use super::fold::weights_follow;
 use super::graph::{Conv1d, Conv2d, Graph, Node, Padding, Tensor, Window};
 use super::metadata::{Description, KEY};
 use super::naming::Names;
