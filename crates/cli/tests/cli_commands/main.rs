@@ -13,6 +13,7 @@ mod progress;
 mod recordings;
 mod report;
 mod texts;
+mod traces;
 mod training;
 
 use serde_json::Value;
