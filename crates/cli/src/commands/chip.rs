@@ -8,7 +8,7 @@ use crate::progress::Console;
 use crate::report::{self, ChipPicture};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use tickless::simulate::chip::{ChipRow, ChipStudy, Correct, Grid, Limit, Timing, correct, has_limits, study};
 use tickless_engine::Order;
@@ -61,7 +61,7 @@ pub(super) struct ChipArgs {
 }
 
 /// An accuracy that others published.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Published {
     name: String,
     /// `simulator` or `chip`.
@@ -71,7 +71,7 @@ pub(super) struct Published {
 }
 
 /// What the engine's accuracy lacks to the clocked one, over the same recordings.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Lost {
     steps: usize,
     clocked: f64,
@@ -84,7 +84,7 @@ struct Lost {
 }
 
 /// The whole result.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Studied {
     #[serde(flatten)]
     study: ChipStudy,

@@ -211,8 +211,8 @@ impl Import {
             InputKind::Events => Some(source.mean_span_us(&parts.train, console)?.0 / recipe.train.t_max as f64),
             InputKind::Image => None,
         };
-        let dialect = Some(dialect);
-        let options = nir::ImportOptions { dialect, dt: self.dt, name, kind, leak, step_us, input, output };
+        let options =
+            nir::ImportOptions { dialect: Some(dialect), dt: self.dt, name, kind, leak, step_us, input, output };
         let mut imported = nir::import(&graph, &self.file, &options).map_err(|e| match e {
             Error::NirDoors { kind, .. } => anyhow!("{e} with `--{kind}-node NAME`"),
             other => other.into(),

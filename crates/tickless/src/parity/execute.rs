@@ -173,11 +173,12 @@ pub fn clocked_layers(
 /// Runs the clocked network at T steps as it was trained; returns counts and logits.
 pub fn clocked(model: &Model, recordings: &[Arc<Recording>], t_max: usize, step_us: Option<f64>) -> Result<Executed> {
     let network = model.network().clone();
+    let spiking = network.spiking();
     let mut out = Executed::default();
     for r in recordings {
         let how = Clock { steps: t_max, t_max, step_us, leak: LeakRule::Step };
         let (spikes, logits) = pass(model, r, how)?;
-        let counts = network.spiking().iter().zip(&spikes).map(|(&i, all)| {
+        let counts = spiking.iter().zip(&spikes).map(|(&i, all)| {
             let mut counts = vec![0u32; network.nodes()[i].output.len()];
             all.chunks(counts.len()).for_each(|step| counts.iter_mut().zip(step).for_each(|(c, v)| *c += *v as u32));
             counts

@@ -218,8 +218,10 @@ pub struct HeldOut {
     /// The setting with the smallest D on the other recordings.
     pub chosen: ChipSetting,
     /// Its D on this recording.
+    #[serde(with = "crate::number")]
     pub difference: f64,
     /// D on this recording of the engine as it is by default.
+    #[serde(with = "crate::number")]
     pub by_default: f64,
 }
 
