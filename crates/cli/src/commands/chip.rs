@@ -143,9 +143,8 @@ impl ChipArgs {
     fn grid(&self, has_limits: bool) -> Result<Grid> {
         let exact = Timing::default();
         let mut limits = vec![Limit::Own];
-        for word in self.limits.iter().filter(|_| has_limits) {
-            limits.push(limit(word)?);
-        }
+        let given = self.limits.iter().map(|word| limit(word)).collect::<Result<Vec<_>>>()?;
+        limits.extend(given.into_iter().filter(|_| has_limits));
         let times = [("--service-us", &self.service_us), ("--jitter-us", &self.jitter_us)];
         for (option, values) in times.into_iter().chain([("--delay-jitter-us", &self.delay_jitter_us)]) {
             if let Some(us) = values.iter().find(|us| !(us.is_finite() && **us > 0.0)) {

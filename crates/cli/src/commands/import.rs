@@ -208,8 +208,10 @@ impl Import {
         let (dialect, evidence) = tickless::dialect::dialect_of(&self.file, &graph, dialect)?;
         let (input, output, name) = (self.input_node, self.output_node, stem.clone());
         let step_us = match kind {
-            InputKind::Events => Some(source.mean_span_us(&parts.train, console)?.0 / recipe.train.t_max as f64),
-            InputKind::Image => None,
+            InputKind::Events if graph.has_currents() => {
+                Some(source.mean_span_us(&parts.train, &Silent)?.0 / recipe.train.t_max as f64)
+            }
+            _ => None,
         };
         let options =
             nir::ImportOptions { dialect: Some(dialect), dt: self.dt, name, kind, leak, step_us, input, output };

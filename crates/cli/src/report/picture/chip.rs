@@ -40,7 +40,7 @@ const NAMES: f64 = 190.0;
 pub(crate) fn picture(data: &ChipPicture) -> Option<Picture> {
     let most = extent(data.chip.iter().chain(&data.engine).chain(&data.eight_bit).map(|&n| n as f64))?.1;
     let rows = data.settings.len().max(data.published.len() + data.ours.len()) as f64;
-    let (top, bottom) = (82.0, 250.0);
+    let (top, bottom) = (96.0, 264.0);
     let lists = bottom + 92.0;
     let mut picture = Picture::new(
         "chip",
@@ -49,7 +49,7 @@ pub(crate) fn picture(data: &ChipPicture) -> Option<Picture> {
         lists + ROW * rows + 46.0,
     );
     picture.text((28.0, 22.0), short(&picture.title.clone(), 100), NAME, Ink::TEXT, Align::Left);
-    let names = [(CHIP, "chip, measured"), (ENGINE, "engine, f32 (simulator)"), (EIGHT_BIT, "engine, 8 bit (simulator)")];
+    let names = [(CHIP, "chip, measured"), (ENGINE, "simulator, f32"), (EIGHT_BIT, "simulator, 8 bit")];
     key(&mut picture, &names, 34.0, 46.0, WIDTH - 16.0);
 
     // The spikes of each recording, relative to the chip's, because they differ by a few percent.

@@ -55,6 +55,16 @@ impl Graph {
         Ok(flat)
     }
 
+    /// Whether neurons of the graph, or of a nested one, have a synaptic current, so that an import
+    /// needs the duration of a step of the run.
+    pub fn has_currents(&self) -> bool {
+        self.nodes.values().any(|n| match n {
+            Node::CubaLif { .. } | Node::Li { .. } => true,
+            Node::Graph(inner) => inner.has_currents(),
+            _ => false,
+        })
+    }
+
     /// Reduces the graph to one input and one output. If `output` is given, keeps that output and
     /// the nodes that lead to it; if `input` is given, keeps that input and the nodes that it leads
     /// to, so any other input counts as silent.
