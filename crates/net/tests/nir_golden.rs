@@ -131,7 +131,8 @@ fn the_membrane_of_a_published_neuron_is_that_of_euler_s_rule() {
     let (Some(file), Some(steps)) = (models("nir-paper/lif_norse.nir"), models("nir-paper/lif_norse.csv")) else {
         return;
     };
-    let options = ImportOptions { dialect: Some(Dialect::Of(Reader::Norse)), dt: Some(1e-4), ..ImportOptions::default() };
+    let options =
+        ImportOptions { dialect: Some(Dialect::Of(Reader::Norse)), dt: Some(1e-4), ..ImportOptions::default() };
     let net = nir::import(&nir::read(&file).unwrap(), &file, &options).unwrap();
     let Some(Layer::Neuron(n)) = net.network.nodes().last().map(|n| n.layer) else { panic!("no neuron") };
     let lambda = f64::from(n.lambda(LeakRule::Step, 1, 1, None).unwrap());
@@ -158,7 +159,8 @@ fn published_recurrent_networks_are_read_with_their_loops() {
         let options = ImportOptions { dialect: Some(Dialect::Plain), ..ImportOptions::default() };
         let net = nir::import(&nir::read(&path).unwrap(), &path, &options).unwrap_or_else(|e| panic!("{e}"));
         let recurrent = net.network.nodes().iter().filter(|n| n.recurrent.is_some()).count();
-        let currents = net.network.nodes().iter().filter(|n| matches!(n.layer, Layer::Neuron(n) if n.synapse.is_some()));
+        let currents =
+            net.network.nodes().iter().filter(|n| matches!(n.layer, Layer::Neuron(n) if n.synapse.is_some()));
         assert_eq!((recurrent, currents.count()), (1, 2), "{name}");
     }
 }

@@ -164,7 +164,8 @@ fn a_convolution_along_a_line_computes_what_one_of_a_map_with_one_row_does() {
         (2, Padding::Valid, 1, 3),
     ] {
         let (weight, bias) = (mixed(&[4, 4 / groups, 3], 1), mixed(&[4], 2));
-        let line = Conv1d { weight: weight.clone(), bias: bias.clone(), stride, padding, dilation, groups, input: None };
+        let line =
+            Conv1d { weight: weight.clone(), bias: bias.clone(), stride, padding, dilation, groups, input: None };
         let padding = match padding {
             Padding::Zeros(n) => Padding::Zeros((0, n)),
             Padding::Same => Padding::Same,
@@ -308,7 +309,10 @@ fn a_bias_in_a_loop_goes_to_the_layer_before_the_neurons_or_is_refused() {
     let (forward, back) = (mixed(&[4, 3], 1), mixed(&[4, 4], 2));
     let zero = full(&[4], 0.0);
     let a = graph(Node::Linear { weight: forward.clone() }, Node::Affine { weight: back.clone(), bias: bias.clone() });
-    let b = graph(Node::Affine { weight: forward.clone(), bias: bias.clone() }, Node::Affine { weight: back.clone(), bias: zero });
+    let b = graph(
+        Node::Affine { weight: forward.clone(), bias: bias.clone() },
+        Node::Affine { weight: back.clone(), bias: zero },
+    );
     assert_eq!(import(&a).unwrap(), import(&b).unwrap());
     let mut none = a.clone();
     none.edges.push(edge("fc", "output"));
@@ -365,7 +369,9 @@ fn a_delay_in_a_loop_is_the_time_after_which_spikes_return() {
 
 #[test]
 fn a_delay_of_everything_is_said_and_one_of_a_part_is_refused() {
-    let delayed = |t: Tensor| chain(&[4], vec![("d", Node::Delay { delay: t }), ("fc", linear(2, 4, 1)), ("lif", lif(&[2], 8e-3))], &[2]);
+    let delayed = |t: Tensor| {
+        chain(&[4], vec![("d", Node::Delay { delay: t }), ("fc", linear(2, 4, 1)), ("lif", lif(&[2], 8e-3))], &[2])
+    };
     let plain = import(&chain(&[4], vec![("fc", linear(2, 4, 1)), ("lif", lif(&[2], 8e-3))], &[2])).unwrap();
     let i = import(&delayed(full(&[4], 0.002))).unwrap();
     assert_eq!((&i.network, &i.weights), (&plain.network, &plain.weights));
@@ -413,7 +419,8 @@ fn an_integrator_at_the_output_is_the_sum_of_its_input() {
         let i = import(&graph).unwrap();
         assert_eq!(i.network.nodes().len(), 1, "{kind}: the integrator is no layer");
         let Node::Linear { weight } = linear(3, 2, 1) else { unreachable!() };
-        let wanted: Vec<f32> = weight.data.iter().enumerate().map(|(k, w)| (w * r.data[k / 2] * factor) as f32).collect();
+        let wanted: Vec<f32> =
+            weight.data.iter().enumerate().map(|(k, w)| (w * r.data[k / 2] * factor) as f32).collect();
         assert_eq!(i.weights.get("fc.weight").unwrap().data, wanted, "{kind}");
         assert_eq!(i.differences.iter().any(|d| d.what == Deviation::LeakyReadout), leaks, "{kind}");
     }
@@ -458,7 +465,8 @@ fn one_of_several_inputs_is_chosen_by_its_name_and_the_others_are_silent() {
     let e = import(&graph).unwrap_err();
     let Error::NirDoors { kind: "input", doors, .. } = &e else { panic!("{e:?}") };
     assert_eq!(doors, &["input", "second"]);
-    let choose = |name: &str| import_with(&graph, &ImportOptions { input: Some(name.into()), ..options(Dialect::Plain) });
+    let choose =
+        |name: &str| import_with(&graph, &ImportOptions { input: Some(name.into()), ..options(Dialect::Plain) });
     assert_eq!(choose("input").unwrap(), whole);
     assert_eq!(choose("second").unwrap().network.input().shape, Shape::vector(5));
     assert!(choose("third").unwrap_err().to_string().contains("`third`"));
@@ -643,7 +651,8 @@ fn a_layer_of_snntorch_with_a_loop_is_a_graph_of_its_own() {
     let net = networks().remove(0);
     let options = ExportOptions { reader: Reader::SnnTorch, step_us: Some(1000.0) };
     let graph = nir::export(&net, &made(&net), &options).unwrap().graph;
-    let nested: Vec<&Graph> = graph.nodes.values().filter_map(|n| if let Node::Graph(g) = n { Some(g) } else { None }).collect();
+    let nested: Vec<&Graph> =
+        graph.nodes.values().filter_map(|n| if let Node::Graph(g) = n { Some(g) } else { None }).collect();
     assert_eq!(nested.len(), 1);
     assert!(nested[0].nodes.keys().eq(["input", "lif", "output", "w_rec"]));
     let mut graph = graph;

@@ -59,9 +59,9 @@ pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64
                         Period::Steps(rho) => rho.ceil() as u64,
                         Period::Us(us) => (us / step_us.expect("a step duration")).ceil() as u64,
                     });
-                    let synapse = n.synapse.map(|leak| {
-                        f64::from(leak.lambda(LeakRule::Step, 1, 1, step_us).expect("a step duration"))
-                    });
+                    let synapse = n
+                        .synapse
+                        .map(|leak| f64::from(leak.lambda(LeakRule::Step, 1, 1, step_us).expect("a step duration")));
                     let held = n.refractory.is_some_and(|r| r.during == During::Hold);
                     let scales = node.input_scale();
                     let mut spikes = Map::zeros(node.output);

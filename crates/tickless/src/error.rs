@@ -50,7 +50,9 @@ pub enum Error {
         known: Vec<String>,
     },
     /// A trace would be too large.
-    #[error("the trace would have {values} values, and {most} are possible: fewer recordings or layers, or a longer interval")]
+    #[error(
+        "the trace would have {values} values, and {most} are possible: fewer recordings or layers, or a longer interval"
+    )]
     TraceSize {
         /// Number of values.
         values: usize,

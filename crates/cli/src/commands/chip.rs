@@ -283,7 +283,12 @@ impl Studied {
             );
         }
         for kind in ["simulator", "chip"] {
-            let of: Vec<String> = self.published.iter().filter(|p| p.kind == kind).map(|p| format!("{} {}", p.name, p.accuracy)).collect();
+            let of: Vec<String> = self
+                .published
+                .iter()
+                .filter(|p| p.kind == kind)
+                .map(|p| format!("{} {}", p.name, p.accuracy))
+                .collect();
             if !of.is_empty() {
                 say!("published, {kind}s, measured by their authors: {}", of.join(", "));
             }
@@ -356,7 +361,10 @@ mod tests {
 
     #[test]
     fn accuracies_are_paired_by_recording() {
-        let right: Correct = serde_json::from_str(r#"{"event_driven":[true,true,false,false],"eight_bit":null,"clocked":[[7,[true,true,true,false]]]}"#).unwrap();
+        let right: Correct = serde_json::from_str(
+            r#"{"event_driven":[true,true,false,false],"eight_bit":null,"clocked":[[7,[true,true,true,false]]]}"#,
+        )
+        .unwrap();
         let all = lost(&right);
         assert_eq!((all[0].steps, all[0].clocked, all[0].event_driven, all[0].lost.mean), (7, 75.0, 50.0, 25.0));
         assert_eq!(all[0].lost.pairs, 4);

@@ -7,7 +7,8 @@ use tickless_testing::command::{Scratch, number};
 #[test]
 fn the_spikes_of_a_trace_are_those_that_parity_counts() {
     let scratch = Scratch::trained();
-    let traced = scratch.ok_json(&["trace", "run", "t.nir", "--limit", "3", "--what", "spikes,membranes", "--grid-us", "5000"]);
+    let traced =
+        scratch.ok_json(&["trace", "run", "t.nir", "--limit", "3", "--what", "spikes,membranes", "--grid-us", "5000"]);
     assert_eq!(traced["recordings"].as_array().map(Vec::len), Some(3), "{traced:#}");
     let parity = scratch.ok_json(&["parity", "run", "--limit", "3", "--counts", "t.nir", "--within", "0"]);
     let pairs = parity["pairs"].as_array().unwrap();
@@ -28,7 +29,10 @@ fn the_spikes_of_a_trace_are_those_that_parity_counts() {
     // A chosen layer, as NumPy arrays.
     let first = traced["layers"][0]["name"].as_str().unwrap();
     let one = scratch.ok_json(&["trace", "run", "t.npz", "--layers", first, "--limit", "3"]);
-    assert_eq!((one["layers"].as_array().map(Vec::len), &one["layers"][0]["spikes"]), (Some(1), &traced["layers"][0]["spikes"]));
+    assert_eq!(
+        (one["layers"].as_array().map(Vec::len), &one["layers"][0]["spikes"]),
+        (Some(1), &traced["layers"][0]["spikes"])
+    );
     assert!(scratch.read("t.npz").starts_with(b"PK"));
     // Clocked: the spikes of every step.
     let clocked = scratch.ok_json(&["trace", "run", "c.nir", "--steps", "4", "--limit", "3"]);
@@ -50,8 +54,25 @@ fn a_study_of_a_chip_finds_the_setting_that_made_the_counts() {
     scratch.ok(&["parity", "run", "--limit", "4", "--write-counts", "chip.csv"]);
     scratch.write("published.csv", "name,kind,accuracy\nsinabs,simulator,98.5\nSpeck2f,chip,95.4\n");
     let study = [
-        "study", "chip", "run", "--counts", "chip.csv", "--published", "published.csv", "--steps", "4", "--output", "study",
-        "--jitter-us", "1000", "--delay-jitter-us", "100", "--service-us", "10", "--queue", "1",
+        "study",
+        "chip",
+        "run",
+        "--counts",
+        "chip.csv",
+        "--published",
+        "published.csv",
+        "--steps",
+        "4",
+        "--output",
+        "study",
+        "--jitter-us",
+        "1000",
+        "--delay-jitter-us",
+        "100",
+        "--service-us",
+        "10",
+        "--queue",
+        "1",
     ];
     let shown = scratch.ok_json(&study);
     // The counts are the engine's own, so the engine as it is has a difference of 0 and is chosen.
@@ -64,7 +85,8 @@ fn a_study_of_a_chip_finds_the_setting_that_made_the_counts() {
     assert!(shown["rows"].as_array().unwrap().iter().any(|r| number(r, "difference") > 0.0), "{shown:#}");
     let simulated = number(&scratch.ok_json(&["simulate", "run"]), "accuracy");
     assert!((number(&shown["accuracy"][0], "event_driven") - simulated).abs() < 1e-9);
-    let evaluated = number(&scratch.ok_json(&["eval", "run", "--steps", "4", "--leak", "time"])["points"][0], "accuracy");
+    let evaluated =
+        number(&scratch.ok_json(&["eval", "run", "--steps", "4", "--leak", "time"])["points"][0], "accuracy");
     assert!((number(&shown["accuracy"][0], "clocked") - evaluated).abs() < 1e-9);
     assert_eq!(shown["published"][1]["name"], "Speck2f");
     assert!(scratch.at("study/chip.svg").is_file() && scratch.at("study/chip.json").is_file());

@@ -95,7 +95,9 @@ fn made(c: &mut Choices, depth: usize) -> Graph {
             0 => {
                 let back = match c.below(3) {
                     0 => Node::Linear { weight: c.tensor(&[n, n], Choices::value) },
-                    1 => Node::Affine { weight: c.tensor(&[n, n], Choices::value), bias: c.tensor(&[n], Choices::value) },
+                    1 => {
+                        Node::Affine { weight: c.tensor(&[n, n], Choices::value), bias: c.tensor(&[n], Choices::value) }
+                    }
                     _ => Node::Delay { delay: c.tensor(&[n], Choices::positive) },
                 };
                 let name = format!("back{}", nodes.len());
@@ -132,7 +134,11 @@ fn node(c: &mut Choices, shape: &mut Vec<usize>, depth: usize) -> Node {
             let (out, input) = (c.size(), shape.iter().copied().fold(1, usize::saturating_mul));
             *shape = vec![out];
             let weight = c.tensor(&[out, input], Choices::value);
-            if c.one_in(2) { Node::Linear { weight } } else { Node::Affine { weight, bias: c.tensor(&[out], Choices::value) } }
+            if c.one_in(2) {
+                Node::Linear { weight }
+            } else {
+                Node::Affine { weight, bias: c.tensor(&[out], Choices::value) }
+            }
         }
         2 | 3 => {
             let (out, kernel, groups) = (c.size(), (c.size(), c.size()), c.pick(&[1, 1, 2, 0]));

@@ -83,8 +83,12 @@ fn of_data(bytes: &[u8], file: &Path, names: &[&str], shapes: &[Shape]) -> Resul
     let data = data_from_bytes(bytes, file)?;
     // Exported graphs and frameworks write a name without dots.
     let plain = |name: &str| name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-    let mut out =
-        Counts { file: file.to_owned(), recordings: Vec::new(), present: vec![false; names.len()], shapes: shapes.to_vec() };
+    let mut out = Counts {
+        file: file.to_owned(),
+        recordings: Vec::new(),
+        present: vec![false; names.len()],
+        shapes: shapes.to_vec(),
+    };
     for (node, observables) in &data.nodes {
         let layer = names.iter().position(|n| n == node).or_else(|| names.iter().position(|n| plain(n) == plain(node)));
         let (Some(l), Some(spikes)) = (layer, observables.get("spikes")) else { continue };
@@ -248,8 +252,7 @@ impl Counts {
         let mut taken: BTreeMap<usize, Option<usize>> = BTreeMap::new();
         let mut places = Vec::with_capacity(self.recordings.len());
         for recording in &self.recordings {
-            let malformed =
-                |problem: String| Error::Counts { path: self.file.clone(), line: recording.line, problem };
+            let malformed = |problem: String| Error::Counts { path: self.file.clone(), line: recording.line, problem };
             let place = match &recording.key {
                 Key::Number(r) if *r < names.len() => *r,
                 Key::Number(r) => {

@@ -472,7 +472,8 @@ mod tests {
     fn a_choice_is_made_without_the_recording_that_judges_it() {
         // f32 is exact in the first recording, 8 bit in the other two.
         let chip = [vec![10], vec![10], vec![10]];
-        let rows = [made(false, &[vec![10], vec![14], vec![14]], &chip), made(true, &[vec![30], vec![10], vec![10]], &chip)];
+        let rows =
+            [made(false, &[vec![10], vec![14], vec![14]], &chip), made(true, &[vec![30], vec![10], vec![10]], &chip)];
         assert!(!best(&rows, |r| r.difference.unwrap()).setting.eight_bit);
         assert!(best(&rows, |r| r.without(0)).setting.eight_bit, "the first recording does not vote on itself");
         assert!(!best(&rows, |r| r.without(1)).setting.eight_bit);

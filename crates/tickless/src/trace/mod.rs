@@ -80,13 +80,7 @@ pub struct TracedLayer {
 /// # Errors
 /// If a layer does not exist, the network needs a clock for an event-driven run, a recording cannot
 /// be decoded, the result would be too large, or the user stops.
-pub fn trace(
-    run: &Loaded,
-    device: &Device,
-    ids: &[SampleId],
-    plan: &Plan,
-    progress: &dyn Progress,
-) -> Result<Traced> {
+pub fn trace(run: &Loaded, device: &Device, ids: &[SampleId], plan: &Plan, progress: &dyn Progress) -> Result<Traced> {
     if ids.is_empty() {
         return Err(Error::NoRecordings);
     }
@@ -102,7 +96,8 @@ pub fn trace(
         potentials: None,
         counts: None,
     };
-    let mut traced = Traced { recordings, layers: chosen.iter().map(empty).collect(), grid_us: plan.grid_us as f64, end_us: 0 };
+    let mut traced =
+        Traced { recordings, layers: chosen.iter().map(empty).collect(), grid_us: plan.grid_us as f64, end_us: 0 };
     match plan.steps {
         Some(steps) => clocked(run, device, ids, (&chosen, steps), &mut traced, progress)?,
         None => event_driven(run, ids, &chosen, plan, &mut traced, progress)?,

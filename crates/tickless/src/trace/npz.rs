@@ -66,7 +66,12 @@ pub(super) fn bytes(traced: &Traced) -> Result<Vec<u8>> {
         if let Some(spikes) = &layer.spikes {
             let count = [spikes.iter().map(Vec::len).sum::<usize>()];
             let of = |f: &dyn Fn(usize, (u64, usize)) -> i64| -> Vec<i64> {
-                spikes.iter().enumerate().flat_map(|(r, all)| all.iter().map(move |s| (r, *s))).map(|(r, s)| f(r, s)).collect()
+                spikes
+                    .iter()
+                    .enumerate()
+                    .flat_map(|(r, all)| all.iter().map(move |s| (r, *s)))
+                    .map(|(r, s)| f(r, s))
+                    .collect()
             };
             put("spikes.recording", integers(&count, of(&|r, _| r as i64)));
             put("spikes.time_us", integers(&count, of(&|_, s| s.0 as i64)));

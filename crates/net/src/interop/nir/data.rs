@@ -91,7 +91,9 @@ pub fn data_from_bytes(bytes: &[u8], file: &Path) -> Result<GraphData> {
     opened(bytes, file, |at, root| {
         let kind = kind(at, root)?;
         if kind != GRAPH {
-            return Err(at.malformed(format!("its `__type__` is `{kind}`, not `{GRAPH}`; write it with `nir.write_data`")));
+            return Err(
+                at.malformed(format!("its `__type__` is `{kind}`, not `{GRAPH}`; write it with `nir.write_data`"))
+            );
         }
         let mut data = GraphData::default();
         read_graph(at, root, 0, &mut data)?;
@@ -106,14 +108,15 @@ fn attributes(at: &Cursor, group: &Group) -> Result<HashMap<String, AttrValue>> 
 fn kind(at: &Cursor, group: &Group) -> Result<String> {
     let all = attributes(at, group)?;
     let kind = all.get("__type__").and_then(AttrValue::as_str);
-    kind.map(str::to_owned).ok_or_else(|| at.malformed("has no text `__type__`; write it with `nir.write_data`".to_owned()))
+    kind.map(str::to_owned)
+        .ok_or_else(|| at.malformed("has no text `__type__`; write it with `nir.write_data`".to_owned()))
 }
 
 /// A number of an attribute, whatever type stores it.
 fn number(at: &Cursor, all: &HashMap<String, AttrValue>, name: &str) -> Result<f64> {
-    let value = all.get(name).and_then(|v| {
-        v.as_f64().or_else(|| v.as_i64().map(|v| v as f64)).or_else(|| v.as_u64().map(|v| v as f64))
-    });
+    let value = all
+        .get(name)
+        .and_then(|v| v.as_f64().or_else(|| v.as_i64().map(|v| v as f64)).or_else(|| v.as_u64().map(|v| v as f64)));
     match value {
         Some(v) if v.is_finite() => Ok(v),
         Some(v) => Err(at.malformed(format!("`{name}` is {v}"))),
@@ -200,7 +203,8 @@ pub fn data_to_bytes(data: &GraphData, file: &Path) -> Result<Vec<u8>> {
     h5.set_attr("__type__", AttrValue::VarLenString(GRAPH.into()));
     let mut nodes = h5.create_group("nodes");
     for (name, observables) in &data.nodes {
-        let refusal = |problem: &str| Error::NirNode { file: file.to_owned(), node: name.clone(), problem: problem.to_owned() };
+        let refusal =
+            |problem: &str| Error::NirNode { file: file.to_owned(), node: name.clone(), problem: problem.to_owned() };
         let fits = |name: &str| !name.is_empty() && !name.contains('/') && name != ".";
         if !fits(name) || !observables.keys().all(|n| fits(n)) {
             return Err(refusal("a name in HDF5 is not empty and has no `/`; rename the layer"));
@@ -212,7 +216,9 @@ pub fn data_to_bytes(data: &GraphData, file: &Path) -> Result<Vec<u8>> {
             let mut group = all.create_group(name);
             match observable {
                 Observable::Events(events) => put_events(&mut group, events),
-                Observable::Grid(grid) if grid.shape.iter().product::<usize>() == grid.data.len() => put_grid(&mut group, grid),
+                Observable::Grid(grid) if grid.shape.iter().product::<usize>() == grid.data.len() => {
+                    put_grid(&mut group, grid)
+                }
                 Observable::Grid(_) => return Err(refusal("a grid has not the values of its shape")),
             }
             all.add_group(group.finish());

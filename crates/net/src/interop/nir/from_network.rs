@@ -349,7 +349,8 @@ impl GraphDraft {
 
     fn neuron(&mut self, index: usize, n: Neuron, layer: &OurNode, from: &Wire) -> Result<Wire> {
         if n.adaptation.is_some() {
-            let problem = "its neurons have an adaptive threshold, of which NIR has no node; train with `lif` or `cuba-lif`";
+            let problem =
+                "its neurons have an adaptive threshold, of which NIR has no node; train with `lif` or `cuba-lif`";
             return Err(Error::layer(&layer.name, problem));
         }
         if !n.reset.is_immediate() {
@@ -451,8 +452,7 @@ impl GraphDraft {
             inner.nodes.insert("lif".into(), node);
             inner.nodes.insert("w_rec".into(), back);
             inner.nodes.insert("output".into(), Node::Output { shape: dims });
-            inner.edges =
-                vec![edge("input", "lif"), edge("lif", "w_rec"), edge("w_rec", "lif"), edge("lif", "output")];
+            inner.edges = vec![edge("input", "lif"), edge("lif", "w_rec"), edge("w_rec", "lif"), edge("lif", "output")];
             let wire = self.put(&layer.name, Node::Graph(inner), from, from.form, 1.0);
             let (node, inside) = (wire.sources[0].clone(), Some("w_rec".to_owned()));
             self.weighted.push(Weighted { layer: index, node, inside, carry: 1.0, part });

@@ -109,11 +109,7 @@ impl Graph {
     }
 
     /// The nodes that can be reached from `start` along the edges, which `turn` may reverse.
-    fn reached<'a>(
-        &'a self,
-        start: &str,
-        turn: impl Fn((&'a str, &'a str)) -> (&'a str, &'a str),
-    ) -> BTreeSet<String> {
+    fn reached<'a>(&'a self, start: &str, turn: impl Fn((&'a str, &'a str)) -> (&'a str, &'a str)) -> BTreeSet<String> {
         let mut next_of: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (from, to) in self.edges.iter().map(|(from, to)| turn((from, to))) {
             next_of.entry(from).or_default().push(to);

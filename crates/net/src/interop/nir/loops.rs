@@ -239,7 +239,10 @@ pub(super) fn weights(ways: &[Way], shape: Shape) -> std::result::Result<(Recurr
             match factor {
                 Factor::Each(scale) => {
                     let Some(factors) = channel_values(scale, shape, &[]) else {
-                        return Err(format!("has a `Scale` {:?} in its loop, not one factor for each channel", scale.shape));
+                        return Err(format!(
+                            "has a `Scale` {:?} in its loop, not one factor for each channel",
+                            scale.shape
+                        ));
                     };
                     let side = if matrix.is_none() { &mut before } else { &mut after };
                     side.iter_mut().zip(&factors).for_each(|(s, f)| *s *= f);

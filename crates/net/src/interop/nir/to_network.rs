@@ -14,10 +14,10 @@
 //! - An integrator without spikes becomes the readout or a synaptic current (`build/integrator.rs`).
 //! - A bias of zeros is dropped.
 
+use super::build::Build;
 use super::deviation::Deviation;
 use super::dialect::Dialect;
 use super::difference::Difference;
-use super::build::Build;
 use super::from_network::{ExportOptions, GraphDraft};
 use super::graph::{Graph, Node};
 use super::metadata::{Description, KEY};

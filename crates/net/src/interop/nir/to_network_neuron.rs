@@ -128,10 +128,12 @@ pub(super) fn neuron(
     dims: &[usize],
 ) -> Result<Made, String> {
     let dt = step.seconds;
-    let arrays = [Some(n.r), Some(n.threshold), Some(n.reset), n.tau, n.leak, n.synapse.map(|s| s.0), n.synapse.map(|s| s.1)];
+    let arrays =
+        [Some(n.r), Some(n.threshold), Some(n.reset), n.tau, n.leak, n.synapse.map(|s| s.0), n.synapse.map(|s| s.1)];
     let count = arrays.into_iter().flatten().map(|t| distinct(t, shape)).max().unwrap_or(1);
     let per_neuron = |what: &str, t: &Tensor| {
-        spread_to(t, count, shape, dims).ok_or_else(|| format!("`{what}` has the shape {:?} for a layer of {shape}", t.shape))
+        spread_to(t, count, shape, dims)
+            .ok_or_else(|| format!("`{what}` has the shape {:?} for a layer of {shape}", t.shape))
     };
     let (r, threshold, reset) =
         (per_neuron("r", n.r)?, per_neuron("v_threshold", n.threshold)?, per_neuron("v_reset", n.reset)?);
@@ -160,9 +162,7 @@ pub(super) fn neuron(
     for i in 0..count {
         let interpretation = interpret(reader, cell(i), dt)?;
         let currents = |c: Cell| c.synapse.map(|s| s.0);
-        for (what, a, b) in
-            [("tau", cell(0).tau, cell(i).tau), ("tau_syn", currents(cell(0)), currents(cell(i)))]
-        {
+        for (what, a, b) in [("tau", cell(0).tau, cell(i).tau), ("tau_syn", currents(cell(0)), currents(cell(i)))] {
             if let (Some(a), Some(b)) = (a, b)
                 && !same(a, b)
             {

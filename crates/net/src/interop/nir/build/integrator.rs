@@ -101,12 +101,13 @@ impl Build<'_> {
         }
         let kind = if synapse.is_some() { "CubaLI" } else { "LI" };
         let taus: Vec<&Tensor> = synapse.iter().map(|s| s.0).chain([tau]).collect();
-        if let Some(t) = taus.iter().flat_map(|t| &t.data).find(|t| !(**t > 0.0)) {
+        if let Some(t) = taus.iter().flat_map(|t| &t.data).find(|t| **t <= 0.0) {
             return self.refuse(name, format!("its time constant is {t}; give one above 0"));
         }
         let one = tau.data.first().copied().unwrap_or(0.0);
         if let Some(other) = tau.data.iter().find(|t| !same(**t, one)) {
-            let problem = format!("its neurons leak differently (`tau` {one} and {other}); give a layer one time constant");
+            let problem =
+                format!("its neurons leak differently (`tau` {one} and {other}); give a layer one time constant");
             return self.refuse(name, problem);
         }
         // sinabs does not read r.

@@ -101,13 +101,8 @@ impl Build<'_> {
         if [taps, c.stride, c.dilation].iter().any(|s| !(1..=LARGEST).contains(s)) {
             return self.refuse(name, "has a kernel, stride or dilation of 0 or out of all proportion");
         }
-        let axis = |padding| Axis {
-            kernel: taps,
-            stride: c.stride,
-            dilation: c.dilation,
-            before: padding,
-            after: padding,
-        };
+        let axis =
+            |padding| Axis { kernel: taps, stride: c.stride, dilation: c.dilation, before: padding, after: padding };
         let columns = match c.padding {
             Padding::Zeros(ends) if ends <= LARGEST => axis(ends),
             Padding::Zeros(ends) => return self.refuse(name, format!("has the padding {ends}, out of all proportion")),

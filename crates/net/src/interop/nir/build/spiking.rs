@@ -135,7 +135,8 @@ impl Build<'_> {
             _ => None,
         };
         if let Some(us) = delay_us.filter(|us| *us < 1.0) {
-            return self.refuse(name, format!("its spikes return after {us} µs; the engine counts whole µs, so give 1"));
+            return self
+                .refuse(name, format!("its spikes return after {us} µs; the engine counts whole µs, so give 1"));
         }
         Ok(Back { recurrent: Recurrent { kind, delay_us }, weights })
     }
