@@ -13,6 +13,7 @@
 //!   network;
 //! * [`parity`]: runs the same recordings through every executor and finds the cause if two of them
 //!   differ;
+//! * [`chip`]: how near the engine is to spikes that were measured on a chip;
 //! * [`trace`]: spikes and potentials of chosen layers, for other tools.
 //!
 //! The command `tickless` is the crate `tickless-cli`.
@@ -25,6 +26,7 @@ pub use tickless_kernels as kernels;
 pub use tickless_net as net;
 pub use tickless_train as train;
 
+pub mod chip;
 pub mod dialect;
 mod engine_forward;
 mod error;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use tickless::simulate::chip::{ChipRow, ChipStudy, Correct, Grid, Limit, Timing, correct, has_limits, study};
+use tickless::chip::{ChipRow, ChipStudy, Correct, Grid, Limit, Timing, correct, has_limits, study};
 use tickless_engine::Order;
 use tickless_net::recipe::LARGEST_STEPS;
 use tickless_train::device::device;
@@ -249,7 +249,7 @@ impl Studied {
         }
         if let Some(gained) = self.gained {
             say!("each recording left out in turn, the setting chosen on the others and judged on the one left out:");
-            let mean = |f: fn(&tickless::simulate::chip::HeldOut) -> f64| {
+            let mean = |f: fn(&tickless::chip::HeldOut) -> f64| {
                 study.held_out.iter().map(f).sum::<f64>() / study.held_out.len().max(1) as f64
             };
             say!(

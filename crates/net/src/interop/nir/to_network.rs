@@ -126,7 +126,7 @@ pub fn import(graph: &Graph, file: &Path, options: &ImportOptions) -> Result<Imp
     }
     let step = Step { seconds: dt, given: options.dt.is_some(), leak: options.leak, run_us: options.step_us };
     let flat = graph.flattened(file)?.between(options.input.as_deref(), options.output.as_deref(), file)?;
-    let (network, weights) = Build::new(file, reader, step, &mut notes).run(flat, options)?;
+    let (network, weights) = Build::new(file, reader, step, &mut notes).run(flat, &options.name, options.kind)?;
     weights.check(&network, file)?;
     finite(&weights, file)?;
     Ok(Imported { network, weights, dialect, differences: notes, step_us: None })

@@ -9,12 +9,11 @@ use super::difference::Difference;
 use super::graph::{Graph, Node};
 use super::loops::{self, Way};
 use super::reader::Reader;
-use super::to_network::ImportOptions;
 use super::to_network_neuron::{Numbers, Step};
 use super::topology::Topology;
 use crate::error::{Error, Result};
 use crate::layer::{Layer, PoolKind};
-use crate::network::{Network, NetworkBuilder, NodeId};
+use crate::network::{InputKind, Network, NetworkBuilder, NodeId};
 use crate::shape::Shape;
 use crate::weights::Weights;
 use integrator::Filter;
@@ -94,8 +93,8 @@ impl<'a> Build<'a> {
         }
     }
 
-    /// Builds the network of a flat graph.
-    pub fn run(mut self, mut graph: Graph, options: &ImportOptions) -> Result<(Network, Weights)> {
+    /// Builds the network of a flat graph, with this name and kind of input.
+    pub fn run(mut self, mut graph: Graph, name: &str, kind: InputKind) -> Result<(Network, Weights)> {
         self.ways = loops::open(&mut graph, self.file)?;
         let t = Topology::new(&graph, self.file)?;
         let Some(Node::Input { shape: dims }) = graph.nodes.get(t.input) else {
@@ -111,7 +110,7 @@ impl<'a> Build<'a> {
             }
         };
         self.size(t.input, shape)?;
-        let mut b = NetworkBuilder::new(&options.name, shape, options.kind);
+        let mut b = NetworkBuilder::new(name, shape, kind);
         let mut values: BTreeMap<&str, Value> = BTreeMap::new();
         let input = Value {
             id: NodeId::Input,

@@ -14,9 +14,9 @@
 //! is left out in turn, the setting is chosen on the others, and its D is measured on the one left
 //! out ([`ChipStudy::held_out`]).
 
-use super::{compile_with, load};
 use crate::error::stop;
 use crate::parity::{self, Measured};
+use crate::simulate::{compile_with, possible};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -273,11 +273,11 @@ fn best(rows: &[ChipRow], value: impl Fn(&ChipRow) -> f64) -> &ChipRow {
 /// If the network needs a clock, the file is invalid or names other recordings, a recording cannot
 /// be decoded, the engine refuses every setting, or the user stops.
 pub fn study(run: &Loaded, ids: &[SampleId], file: &Path, grid: &Grid, progress: &dyn Progress) -> Result<ChipStudy> {
-    super::possible(run)?;
+    possible(run)?;
     let measured = Measured::read(run, ids, file)?;
     let network = up_to(&run.network, measured.layers.iter().copied().max().unwrap_or(0));
     let network = network.as_ref().unwrap_or(&run.network);
-    let recordings = measured.ids.iter().map(|&id| Ok(load(run, id)?)).collect::<Result<Vec<_>>>()?;
+    let recordings = measured.ids.iter().map(|&id| Ok(run.source.recording(id)?)).collect::<Result<Vec<_>>>()?;
     let (mut rows, mut refused) = (Vec::new(), Vec::new());
     let settings = grid.eight_bit.len() * grid.limits.len() * grid.timings.len();
     progress.start("settings of the engine", settings as u64, "setting");
@@ -412,7 +412,7 @@ pub fn correct(
     steps: &[usize],
     progress: &dyn Progress,
 ) -> Result<Correct> {
-    super::possible(run)?;
+    possible(run)?;
     if ids.is_empty() {
         return Err(Error::NoRecordings);
     }
@@ -422,7 +422,7 @@ pub fn correct(
         let one = |session: &mut Session, &id: &SampleId| -> Result<bool> {
             stop(progress)?;
             session.reset();
-            session.feed(load(run, id)?.as_ref())?;
+            session.feed(run.source.recording(id)?.as_ref())?;
             progress.advance(1, "");
             Ok(session.decision(&confidence).class == run.source.label(id))
         };
@@ -436,7 +436,7 @@ pub fn correct(
         let mut right = Vec::with_capacity(ids.len());
         for &id in ids {
             stop(progress)?;
-            let recording = load(run, id)?;
+            let recording = run.source.recording(id)?;
             let class = parity::clocked_class(&model, &recording, t, (run.facts.t_max, run.facts.step_us))?;
             right.push(class == run.source.label(id));
             progress.advance(1, "");
