@@ -1,5 +1,6 @@
 //! One file per subcommand. Each parses its arguments, calls a library and prints.
 
+pub mod answers;
 pub mod asynchrony;
 pub mod calibrate;
 pub mod compare;

@@ -283,8 +283,8 @@ fn raster(f: &Finished) -> Result<Option<r::Raster>> {
     let (program, trace, class) = trace(&f.run, id)?;
     let recording = f.run.source.recording(id)?;
     let start = recording.t_first_us().unwrap_or(0);
-    let (names, sensor) = (f.run.source.dataset().class_names(), recording.sensor());
-    let name = |k: usize| names.get(k).cloned().unwrap_or_else(|| k.to_string());
+    let sensor = recording.sensor();
+    let name = |k: usize| f.run.source.dataset().class_name(k);
     let layer = |(l, info): (usize, &tickless_engine::LayerInfo)| {
         let index =
             |s: &tickless_engine::Spike| ((s.channel * info.shape.height + s.y) * info.shape.width + s.x) as u32;
@@ -315,10 +315,8 @@ fn sample(run: &Loaded) -> Result<Option<r::InputSample>> {
     let pixels = height * width;
     let events = |k: usize, polarity: usize, i: usize| frames.data[(k * 2 + polarity) * pixels + i];
     let frame = |k: usize| (0..pixels).map(|i| [events(k, 1, i), events(k, 0, i)]).collect();
-    let names = run.source.dataset().class_names();
-    let label = run.source.label(id);
     Ok(Some(r::InputSample {
-        label: names.get(label).cloned().unwrap_or_else(|| label.to_string()),
+        label: run.source.dataset().class_name(run.source.label(id)),
         width,
         height,
         frames: (0..t).map(frame).collect(),

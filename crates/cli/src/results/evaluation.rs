@@ -24,6 +24,13 @@ pub struct Evaluation {
     /// The checksum of the evaluated weights.
     #[serde(default)]
     pub weights: Option<String>,
+    /// The names of the classes, in the order of their indices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_names: Vec<String>,
+    /// Number of validation samples that the temperature of the confidence was fitted on; 0 if the
+    /// confidence is uncalibrated.
+    #[serde(default)]
+    pub gain_samples: usize,
 }
 
 /// The precision of a stored evaluation that does not state one.
@@ -33,9 +40,18 @@ fn f32_precision() -> String {
 
 impl Evaluation {
     /// The results measured on a part of a run.
-    pub fn of(run: &Loaded, model: &Model, part: Part, points: Vec<Point>, activity: Vec<LayerActivity>) -> Self {
+    pub fn of(
+        run: &Loaded,
+        model: &Model,
+        part: Part,
+        points: Vec<Point>,
+        activity: Vec<LayerActivity>,
+        gain_samples: usize,
+    ) -> Self {
         let precision = model.precision().to_string();
-        Self { part: part.to_string(), points, activity, precision, weights: Some(run.checksum.clone()) }
+        let class_names = (0..run.network.output().len()).map(|k| run.source.dataset().class_name(k)).collect();
+        let weights = Some(run.checksum.clone());
+        Self { part: part.to_string(), points, activity, precision, weights, class_names, gain_samples }
     }
 
     /// Whether a run stores this evaluation: it covers the whole test part at full precision.
@@ -49,6 +65,11 @@ impl Evaluation {
     /// The result at a configuration and leak, if it was measured.
     pub fn at(&self, configuration: &[usize], leak: LeakRule) -> Option<&Point> {
         self.points.iter().find(|p| p.configuration == configuration && p.leak == leak)
+    }
+
+    /// The result whose classes tables show: that at T_max if it was measured, else the last one.
+    pub fn shown_point(&self, t_max: usize) -> Option<&Point> {
+        self.points.iter().find(|p| p.steps() == Some(t_max)).or(self.points.last())
     }
 
     /// Adds these points to a stored evaluation. Points that were measured again replace stored
@@ -92,9 +113,20 @@ mod tests {
             loss: 1.0,
             correct: 0,
             samples,
+            standard_error: None,
+            answers: None,
         };
         let (points, precision) = (points.iter().map(point).collect(), f32_precision());
-        Evaluation { part: part.into(), points, activity: Vec::new(), precision, weights: None }
+        let (class_names, gain_samples) = (Vec::new(), 0);
+        Evaluation {
+            part: part.into(),
+            points,
+            activity: Vec::new(),
+            precision,
+            weights: None,
+            class_names,
+            gain_samples,
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! because only the user can decide what to do with it.
 
 use crate::output::note;
-use crate::results::Evaluation;
+use crate::results::{Evaluation, StoredAnswers};
 use crate::shell::quoted;
 use anyhow::Result;
 use serde::de::DeserializeOwned;
@@ -24,6 +24,8 @@ pub fn evaluation(run: &Loaded) -> Result<Option<Evaluation>> {
         for p in &e.points {
             check_counts(p.accuracy, p.correct, p.samples)?;
             check_finite("the loss", p.loss)?;
+            p.standard_error.map_or(Ok(()), |e| check_finite("a standard error", e))?;
+            p.answers.as_ref().map_or(Ok(()), |a| a.check(p.correct, p.samples))?;
         }
         if !e.is_whole(run) {
             return Err(format!("is not of all {} test samples at f32", run.parts.test.len()));
@@ -43,9 +45,22 @@ pub fn simulation(run: &Loaded) -> Result<Option<Simulation>> {
         if s.samples != run.parts.test.len() {
             return Err(format!("is of {} recordings, the test part has {}", s.samples, run.parts.test.len()));
         }
+        s.standard_error.map_or(Ok(()), |e| check_finite("a standard error", e))?;
+        s.answers.as_ref().map_or(Ok(()), |a| a.check(s.correct, s.samples))?;
         let means = [s.events, s.synaptic_operations, s.seconds].into_iter().chain(s.layers.iter().map(|l| l.spikes));
         means.into_iter().try_for_each(|v| check_finite("a mean", v))
     })
+}
+
+/// The file of the answers to single samples.
+pub const ANSWERS: &str = "answers.json";
+
+/// The answers to the samples of the whole test part.
+///
+/// # Errors
+/// As [`evaluation`].
+pub fn answers(run: &Loaded) -> Result<Option<StoredAnswers>> {
+    read(run, ANSWERS, "eval", |a: &StoredAnswers| a.check(run))
 }
 
 /// The file of `tickless study no-clock`, in a run and in a folder of results.
