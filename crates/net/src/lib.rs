@@ -10,12 +10,14 @@
 
 pub mod answers;
 pub mod decision;
+pub mod energy;
 pub mod error;
 pub mod fold;
 pub mod init;
 pub mod interop;
 pub mod layer;
 pub mod network;
+pub mod neurobench;
 pub mod quantise;
 pub mod recipe;
 pub mod shape;

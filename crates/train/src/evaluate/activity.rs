@@ -124,6 +124,6 @@ fn sum_over_time(s: &Sequence) -> Vec<f32> {
     sum
 }
 
-fn values(s: &Sequence) -> Vec<f32> {
+pub(super) fn values(s: &Sequence) -> Vec<f32> {
     s.clone().tensor().into_data().try_into_vec().expect("every tensor of this crate is f32")
 }
