@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use tickless::simulate::asynchronous::SweepRow;
 
 pub use data::{
-    ChannelSample, Dataset, EpochPoint, EventDriven, InputSample, LayerRates, MeanPoint, Network, Origin, Raster,
+    ChannelSample, Chosen, Course, Dataset, EpochPoint, EventDriven, InputSample, LayerRates, MeanPoint, Membrane, Network, Origin, Raster,
     RasterLayer, ReportData, StrategyResult,
 };
 pub use error::ReportError;
