@@ -11,7 +11,8 @@ use crate::progress::Console;
 use crate::recipe_paths::same;
 use crate::remedy::stopped;
 use crate::report as page;
-use crate::results::{Evaluation, Finished, FittedGain, StoredAnswers, keep_answers, keep_evaluation, leaks};
+use crate::results::stored;
+use crate::results::{Evaluation, Finished, FittedGain, StoredAnswers, count_operations, keep_answers, keep_evaluation, leaks};
 use anyhow::{Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use tickless::EngineForward;
@@ -20,7 +21,7 @@ use tickless_net::LeakRule;
 use tickless_net::recipe::{Folds, Recipe};
 use tickless_train::data::{Parts, Source};
 use tickless_train::device::Device;
-use tickless_train::evaluate::{Setting, StepSweep, activity, answers_across_steps};
+use tickless_train::evaluate::{Setting, StepSweep, activity_and_cost, answers_across_steps};
 use tickless_train::progress::{Progress, Silent};
 use tickless_train::run::train_plan::TrainPlan;
 use tickless_train::run::{Job, RunFolder, train};
@@ -215,12 +216,14 @@ fn finish_run(
             let sweep = StepSweep { steps, leaks, calibration: None };
             all.extend(answers_across_steps(&model, &setting, &sweep, fitted.gain, console)?);
         }
+        count_operations(&model, &setting, &mut all, &Silent)?;
         let answers = StoredAnswers::of(run, &all);
         let points = all.into_iter().map(|a| a.point).collect();
-        let activity = activity(&model, &setting, t_max, LeakRule::Step, &Silent)?;
-        let measured = Evaluation::of(run, &model, Part::Test, points, activity, fitted.samples);
+        let cost = activity_and_cost(&model, &setting, t_max, LeakRule::Step, &Silent)?;
+        let measured = Evaluation::of(run, &model, Part::Test, points, cost, fitted.samples);
         let evaluation = keep_evaluation(run, measured, answers, console)?;
         finished.evaluation = Some(evaluation);
+        finished.answers = stored::answers(&finished.run)?;
     }
     let run = &finished.run;
     if finished.simulation.is_none() {
@@ -230,6 +233,7 @@ fn finish_run(
                 folder.write_result("simulate.json", &s)?;
                 keep_answers(run, StoredAnswers::of_event_driven(run, &answers), console)?;
                 finished.simulation = Some(s);
+                finished.answers = stored::answers(&finished.run)?;
             }
             Err(e) => console.line(&format!("not run without a clock: {e}")),
         }

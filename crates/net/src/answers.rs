@@ -28,6 +28,14 @@ pub fn standard_error(correct: usize, samples: usize) -> f64 {
     100.0 * (p * (1.0 - p) / n).max(0.0).sqrt()
 }
 
+/// softmax(g·values); empty without values.
+pub fn probabilities(values: &[f32], gain: f64) -> Vec<f32> {
+    let (_, best) = argmax(values.iter().map(|v| f64::from(*v)));
+    let all: Vec<f64> = values.iter().map(|v| ((f64::from(*v) - best) * gain).exp()).collect();
+    let total: f64 = all.iter().sum();
+    all.into_iter().map(|p| (p / total) as f32).collect()
+}
+
 /// The answers to labelled samples, in the order of the samples.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
@@ -275,6 +283,16 @@ mod tests {
         let mut five = Answers::new(5, 1.0);
         five.push(&[0.0; 5], 0);
         assert_eq!(five.statistics().top5, None, "all five classes are among the first five");
+    }
+
+    #[test]
+    fn probabilities_add_up_to_1_and_the_largest_is_the_confidence() {
+        let p = probabilities(&values(2), 1.5);
+        assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        let mut answers = Answers::new(6, 1.5);
+        answers.push(&values(2), 2);
+        assert!((p[2] - answers.confidence[0]).abs() < 1e-6);
+        assert!(probabilities(&[], 1.0).is_empty());
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! `tickless eval RUN --steps 1..20`: evaluates one set of weights at every T.
 
 use super::answers::show_answers;
+use super::cost::show_cost;
 use super::early_exit::EarlyExitArgs;
 use crate::arguments::{Global, Part, PeriodArg, RunArgs, word_parser};
 use crate::output::{check_output, print_json, say};
 use crate::progress::Console;
-use crate::results::{Asked, Evaluation, FittedGain, StoredAnswers, keep_evaluation, write_samples};
+use crate::results::{Asked, Evaluation, FittedGain, StoredAnswers, count_operations, keep_evaluation, write_samples};
 use anyhow::{Result, bail};
 use clap::Args;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use tickless_kernels::Precision;
 use tickless_net::LeakRule;
 use tickless_net::recipe::LARGEST_STEPS;
 use tickless_train::device::device;
-use tickless_train::evaluate::{Answered, Setting, StepSweep, activity, answers_across_steps, answers_at};
+use tickless_train::evaluate::{Answered, Setting, StepSweep, activity_and_cost, answers_across_steps, answers_at};
 use tickless_train::model::check_configuration;
 
 /// Evaluate a run at many numbers of time steps.
@@ -122,9 +123,12 @@ impl Eval {
         if let Some(file) = &self.samples {
             write_samples(file, &run, ids, &all.iter().map(asked_of).collect::<Vec<_>>())?;
         }
-        let activity = activity(&model, &setting, t_max, LeakRule::Step, console)?;
+        if !self.calibrate {
+            count_operations(&model, &setting, &mut all, console)?;
+        }
+        let cost = activity_and_cost(&model, &setting, t_max, LeakRule::Step, console)?;
         let points = all.iter().map(|a| a.point.clone()).collect();
-        let result = Evaluation::of(&run, &model, self.part, points, activity, fitted.samples);
+        let result = Evaluation::of(&run, &model, self.part, points, cost, fitted.samples);
         // The run keeps its results only for the whole test part at full precision; other results
         // are only printed.
         if result.is_whole(&run) && self.configuration.is_empty() && !self.calibrate && self.refractory.is_none() {
@@ -172,6 +176,9 @@ impl Eval {
         say!("{:>16}  {:>8}  {:>22}", "layer", "neurons", "spikes/neuron at T_max");
         for l in &result.activity {
             say!("{:>16}  {:>8}  {:>22.4}{}", l.layer, l.neurons, l.rate(), if l.silent() { "  SILENT" } else { "" });
+        }
+        if let Some(cost) = &result.neurobench {
+            show_cost(t_max, cost, &result.energy);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ pub mod answers;
 pub mod asynchrony;
 pub mod calibrate;
 pub mod compare;
+pub mod cost;
 pub mod data;
 pub mod demo;
 pub mod early_exit;

@@ -4,6 +4,8 @@
 use crate::arguments::Part;
 use serde::{Deserialize, Serialize};
 use tickless_kernels::Precision;
+use tickless_net::energy::{EnergyEstimate, estimates};
+use tickless_net::neurobench::Cost;
 use tickless_net::{InputKind, LeakRule};
 use tickless_train::evaluate::{LayerActivity, Point};
 use tickless_train::model::Model;
@@ -31,6 +33,12 @@ pub struct Evaluation {
     /// confidence is uncalibrated.
     #[serde(default)]
     pub gain_samples: usize,
+    /// The cost at T_max by NeuroBench's definitions, on the evaluated samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neurobench: Option<Cost>,
+    /// Estimates of the energy per sample at T_max, each with its model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub energy: Vec<EnergyEstimate>,
 }
 
 /// The precision of a stored evaluation that does not state one.
@@ -45,13 +53,16 @@ impl Evaluation {
         model: &Model,
         part: Part,
         points: Vec<Point>,
-        activity: Vec<LayerActivity>,
+        (activity, cost): (Vec<LayerActivity>, Cost),
         gain_samples: usize,
     ) -> Self {
         let precision = model.precision().to_string();
         let class_names = (0..run.network.output().len()).map(|k| run.source.dataset().class_name(k)).collect();
         let weights = Some(run.checksum.clone());
-        Self { part: part.to_string(), points, activity, precision, weights, class_names, gain_samples }
+        let o = cost.synaptic_operations;
+        let energy = estimates(&run.recipe.eval.energy, o.effective_acs, o.effective_macs);
+        let (part, neurobench) = (part.to_string(), Some(cost));
+        Self { part, points, activity, precision, weights, class_names, gain_samples, neurobench, energy }
     }
 
     /// Whether a run stores this evaluation: it covers the whole test part at full precision.
@@ -115,6 +126,7 @@ mod tests {
             samples,
             standard_error: None,
             answers: None,
+            operations: None,
         };
         let (points, precision) = (points.iter().map(point).collect(), f32_precision());
         let (class_names, gain_samples) = (Vec::new(), 0);
@@ -126,6 +138,8 @@ mod tests {
             weights: None,
             class_names,
             gain_samples,
+            neurobench: None,
+            energy: Vec::new(),
         }
     }
 

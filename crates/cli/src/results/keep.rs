@@ -4,7 +4,7 @@ use super::{Evaluation, StoredAnswers, stored};
 use anyhow::Result;
 use tickless::simulate::decisions::FIT_SAMPLES;
 use tickless_net::LeakRule;
-use tickless_train::evaluate::{Setting, fitted_gain};
+use tickless_train::evaluate::{Answered, Setting, fitted_gain, synaptic_operations};
 use tickless_train::model::Model;
 use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
@@ -30,6 +30,29 @@ impl FittedGain {
         let setting = Setting { source: &run.source, ids, t_max, step_us, batch };
         Ok(Self { gain: fitted_gain(model, &setting, t_max, LeakRule::Step, progress)?, samples: ids.len() })
     }
+}
+
+/// Number of samples on which the operations at each T are counted; the cost at T_max is that of all
+/// samples.
+const OPERATION_SAMPLES: usize = 100;
+
+/// Counts the synaptic operations at each configuration on the first samples of the setting.
+///
+/// # Errors
+/// As [`synaptic_operations`].
+pub fn count_operations(
+    model: &Model,
+    setting: &Setting<'_>,
+    all: &mut [Answered],
+    progress: &dyn Progress,
+) -> Result<()> {
+    let setting = Setting { ids: &setting.ids[..setting.ids.len().min(OPERATION_SAMPLES)], ..*setting };
+    for a in all {
+        let stages = model.network().stages();
+        let configuration = a.point.steps().map_or_else(|| a.point.configuration.clone(), |t| vec![t; stages]);
+        a.point.operations = Some(synaptic_operations(model, &setting, &configuration, a.point.leak, progress)?);
+    }
+    Ok(())
 }
 
 /// Adds an evaluation of the whole test part and its answers to those that a run stores. A stored file

@@ -27,6 +27,8 @@ pub fn evaluation(run: &Loaded) -> Result<Option<Evaluation>> {
             p.standard_error.map_or(Ok(()), |e| check_finite("a standard error", e))?;
             p.answers.as_ref().map_or(Ok(()), |a| a.check(p.correct, p.samples))?;
         }
+        e.neurobench.as_ref().map_or(Ok(()), |c| c.check())?;
+        e.energy.iter().try_for_each(|e| check_finite("an estimate of energy", e.estimate_nj))?;
         if !e.is_whole(run) {
             return Err(format!("is not of all {} test samples at f32", run.parts.test.len()));
         }

@@ -6,6 +6,7 @@ pub mod decisions;
 mod engine_score;
 pub mod no_clock;
 pub mod quantised;
+pub mod sample_course;
 pub mod tune;
 
 pub use engine_score::EngineScore;

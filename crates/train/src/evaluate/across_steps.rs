@@ -10,6 +10,7 @@ use crate::model::Model;
 use crate::progress::{Progress, Silent};
 use serde::{Deserialize, Serialize};
 use tickless_net::answers::standard_error;
+use tickless_net::neurobench::SynapticOperations;
 use tickless_net::{AnswerStatistics, Answers, InputKind, LeakRule};
 
 /// The numbers of steps and leak rules to evaluate.
@@ -45,6 +46,9 @@ pub struct Point {
     /// What the answers say class by class, if they were kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<AnswerStatistics>,
+    /// Synaptic operations per sample, if they were counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations: Option<SynapticOperations>,
 }
 
 impl Point {
@@ -59,6 +63,7 @@ impl Point {
             samples,
             standard_error: Some(standard_error(correct, samples)),
             answers: None,
+            operations: None,
         }
     }
 

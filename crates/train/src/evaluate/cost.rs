@@ -8,7 +8,7 @@
 //! the neurons run once more, step by step, with the values that they read.
 
 use super::activity::values;
-use super::{LayerActivity, Setting};
+use super::{LayerActivity, Setting, leak_of};
 use crate::data::SampleId;
 use crate::error::Result;
 use crate::model::{Membranes, Model, NormMode, Pass, Sequence};
@@ -18,7 +18,7 @@ use tickless_net::neurobench::{
     Cost, FanOut, NeuronOperations, SynapticOperations, connection_sparsity, counts_neurons, fan_out, footprint,
     operations_of_update, parameters,
 };
-use tickless_net::{InputKind, Layer, LeakRule, NodeId};
+use tickless_net::{Layer, LeakRule, NodeId};
 
 /// Counts what a pass costs, from the input of the network and the output of every node.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub struct CostCounter<'a> {
     /// Operations of the neurons: effective and dense.
     neurons: (u64, u64),
     samples: usize,
+    /// Whether the membranes are followed.
+    follows: bool,
     failed: Result<()>,
 }
 
@@ -55,8 +57,14 @@ impl<'a> CostCounter<'a> {
             updates: 0,
             neurons: (0, 0),
             samples: 0,
+            follows: true,
             failed: Ok(()),
         }
+    }
+
+    /// Counts synaptic operations and activations only, which takes less time.
+    pub fn without_membranes(self) -> Self {
+        Self { follows: false, ..self }
     }
 
     /// Counts the input of the network, or the output of a node, of one batch. The caller gives the
@@ -94,6 +102,7 @@ impl<'a> CostCounter<'a> {
         }
         for i in readers {
             if let Layer::Neuron(_) = nodes[i].layer
+                && self.follows
                 && self.failed.is_ok()
             {
                 self.failed = self.follow(i, s);
@@ -211,7 +220,7 @@ pub fn activity_and_cost(
     progress: &dyn Progress,
 ) -> Result<(Vec<LayerActivity>, Cost)> {
     let configuration = vec![steps; model.network().stages()];
-    let leak = if model.network().input().kind == InputKind::Image { LeakRule::Step } else { leak };
+    let leak = leak_of(model, leak);
     let (t_max, step_us) = (setting.t_max, setting.step_us);
     let pass = Pass { configuration: &configuration, norm: NormMode::Running, leak, t_max, step_us };
     let mut counter = CostCounter::new(model, pass);
@@ -220,4 +229,27 @@ pub fn activity_and_cost(
     setting.run(model, steps, &configuration, leak, progress, Some(&mut see))?;
     progress.finish();
     counter.finish()
+}
+
+/// Synaptic operations per sample at a configuration.
+///
+/// # Errors
+/// As [`across_steps`](super::across_steps).
+pub fn synaptic_operations(
+    model: &Model,
+    setting: &Setting<'_>,
+    configuration: &[usize],
+    leak: LeakRule,
+    progress: &dyn Progress,
+) -> Result<SynapticOperations> {
+    let leak = leak_of(model, leak);
+    let (t_max, step_us) = (setting.t_max, setting.step_us);
+    let pass = Pass { configuration, norm: NormMode::Running, leak, t_max, step_us };
+    let mut counter = CostCounter::new(model, pass).without_membranes();
+    let frames = configuration.first().copied().unwrap_or(1);
+    progress.start("operations", setting.ids.len() as u64, "sample");
+    let mut see = |_: &[SampleId], id: NodeId, s: &Sequence| counter.observe(id, s);
+    setting.run(model, frames, configuration, leak, progress, Some(&mut see))?;
+    progress.finish();
+    Ok(counter.finish()?.1.synaptic_operations)
 }
