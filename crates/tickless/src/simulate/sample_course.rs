@@ -73,13 +73,14 @@ pub fn sample_course(run: &Loaded, id: SampleId, gain: f64, steps: usize) -> Res
     };
     for event in recording.iter() {
         // A moment is after all events up to its time.
-        while let Some(at) = course.moments.get(course.probabilities.len()).filter(|at| event.t_us > first + **at) {
+        let next = |course: &SampleCourse| course.moments.get(course.probabilities.len()).copied();
+        while let Some(at) = next(&course).filter(|at| event.t_us > first + at) {
             session.advance_to(first + at)?;
             note(&session, &mut course);
         }
         session.push(event)?;
     }
-    while let Some(at) = course.moments.get(course.probabilities.len()) {
+    while let Some(at) = course.moments.get(course.probabilities.len()).copied() {
         session.advance_to((first + at).max(session.now_us()))?;
         note(&session, &mut course);
     }
