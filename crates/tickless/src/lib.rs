@@ -12,7 +12,8 @@
 //! * [`simulate`]: runs a trained run's recordings through the engine and compares with its clocked
 //!   network;
 //! * [`parity`]: runs the same recordings through every executor and finds the cause if two of them
-//!   differ.
+//!   differ;
+//! * [`robustness`]: how the accuracy falls if weights or inputs change.
 //!
 //! The command `tickless` is the crate `tickless-cli`.
 // The caller decides what is printed.
@@ -29,6 +30,7 @@ mod engine_forward;
 mod error;
 pub mod number;
 pub mod parity;
+pub mod robustness;
 pub mod simulate;
 
 pub use engine_forward::EngineForward;

@@ -16,6 +16,7 @@ pub mod import;
 pub mod net;
 pub mod parity;
 pub mod report;
+pub mod robustness;
 pub mod simulate;
 pub mod study;
 pub mod train;

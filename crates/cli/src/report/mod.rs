@@ -37,6 +37,7 @@ pub use error::ReportError;
 pub(crate) use format::{span, time_unit};
 pub use page::page;
 pub use picture::no_clock::{NoClockLine, NoClockPoint};
+pub use picture::robustness::{RobustnessLine, RobustnessPoint};
 
 /// Draws the graph of a network as SVG.
 ///
@@ -93,6 +94,18 @@ pub fn write_sweep(network: &str, rows: &[SweepRow], folder: &Path) -> Result<Ve
 /// As [`write`](fn@write).
 pub fn write_no_clock(lines: &[NoClockLine], t_max: usize, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
     match picture::no_clock::picture(lines, t_max) {
+        Some(picture) => Ok(draw(&picture, folder)?.into()),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Draws the results of `tickless study robustness` into a folder, as `robustness.svg` and
+/// `robustness.png`. Draws nothing if there are none.
+///
+/// # Errors
+/// As [`write`](fn@write).
+pub fn write_robustness(lines: &[RobustnessLine], folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    match picture::robustness::picture(lines) {
         Some(picture) => Ok(draw(&picture, folder)?.into()),
         None => Ok(Vec::new()),
     }

@@ -10,6 +10,7 @@ use crate::results::{Evaluation, StoredAnswers};
 use crate::shell::quoted;
 use anyhow::Result;
 use serde::de::DeserializeOwned;
+use tickless::robustness::Robustness;
 use tickless::simulate::Simulation;
 use tickless::simulate::no_clock::NoClock;
 use tickless_train::run::{Loaded, Seal};
@@ -82,6 +83,20 @@ pub fn no_clock(run: &Loaded) -> Result<Option<NoClock>> {
             row.clocked.iter().try_for_each(|c| check_counts(c.accuracy, c.correct, c.samples))?;
         }
         Ok(())
+    })
+}
+
+/// The file of `tickless study robustness`, in a run and in a folder of results.
+pub const ROBUSTNESS: &str = "robustness.json";
+
+/// The study of disturbed weights and inputs.
+///
+/// # Errors
+/// As [`evaluation`].
+pub fn robustness(run: &Loaded) -> Result<Option<Robustness>> {
+    read(run, ROBUSTNESS, "study robustness", |r: &Robustness| {
+        check_weights(run, Some(&r.weights))?;
+        r.check()
     })
 }
 

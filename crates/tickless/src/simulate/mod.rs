@@ -21,7 +21,7 @@ use std::sync::atomic::AtomicBool;
 use tickless_engine::{CompileOptions, Confidence, NeuronCounts, Program, Session, Trace, spike_difference};
 use tickless_events::Recording;
 use tickless_net::answers::standard_error;
-use tickless_net::{AnswerStatistics, Answers, InputKind, LeakRule};
+use tickless_net::{AnswerStatistics, Answers, InputKind, LeakRule, Weights};
 use tickless_train::data::SampleId;
 use tickless_train::evaluate::{LayerActivity, Setting, spike_counts};
 use tickless_train::model::Model;
@@ -122,6 +122,12 @@ pub fn compile(run: &Loaded) -> Result<Program> {
 fn compile_with(run: &Loaded, quantised: bool) -> tickless_engine::Result<Program> {
     let options = CompileOptions { step_us: run.facts.step_us, quantised, ..CompileOptions::default() };
     Program::compile(&run.network, &run.weights, &options)
+}
+
+/// Compiles a run with other weights.
+pub(crate) fn compile_with_weights(run: &Loaded, weights: &Weights) -> tickless_engine::Result<Program> {
+    let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
+    Program::compile(&run.network, weights, &options)
 }
 
 /// A recording of a run.

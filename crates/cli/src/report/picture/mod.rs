@@ -19,6 +19,7 @@ pub(crate) mod palette;
 mod png;
 mod raster;
 mod rates;
+pub(crate) mod robustness;
 pub(crate) mod sample;
 pub(crate) mod samples;
 mod svg;
