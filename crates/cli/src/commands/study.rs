@@ -1,5 +1,5 @@
-//! `tickless study`: measures of many runs at once. `no-clock` measures what a refractory period, or another lower limit, does
-//! to accuracy and spikes, with and without a clock.
+//! `tickless study`: measures of many runs at once. `no-clock` measures what a refractory period, or
+//! another lower limit, does to accuracy and spikes, with and without a clock.
 
 use super::robustness::RobustnessArgs;
 use crate::arguments::Global;
