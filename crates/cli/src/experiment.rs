@@ -12,7 +12,9 @@ use crate::recipe_paths::same;
 use crate::remedy::stopped;
 use crate::report as page;
 use crate::results::stored;
-use crate::results::{Evaluation, Finished, FittedGain, StoredAnswers, count_operations, keep_answers, keep_evaluation, leaks};
+use crate::results::{
+    Evaluation, Finished, FittedGain, StoredAnswers, count_operations, keep_answers, keep_evaluation, leaks,
+};
 use anyhow::{Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use tickless::EngineForward;

@@ -234,7 +234,8 @@ impl AnswerStatistics {
         let c = &self.calibration;
         let bins = c.bins.iter().flat_map(|b| [b.confidence, b.accuracy]);
         let errors = [c.gain, c.expected_calibration_error, c.expected_calibration_error_at_gain_1];
-        if c.bins.iter().map(|b| b.samples).sum::<usize>() != samples || errors.into_iter().chain(bins).any(|v| !v.is_finite())
+        if c.bins.iter().map(|b| b.samples).sum::<usize>() != samples
+            || errors.into_iter().chain(bins).any(|v| !v.is_finite())
         {
             return Err("has a calibration curve that does not fit its samples".into());
         }

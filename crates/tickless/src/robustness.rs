@@ -212,7 +212,9 @@ impl Robustness {
                         weights(run, device, &ids, &noisy, progress, cancel)?
                     }
                     Disturbance::Input => input(run, device, &ids, (level, draw), progress)?,
-                    Disturbance::Drop | Disturbance::Jitter => events(run, device, &ids, (disturbance, level, draw), progress)?,
+                    Disturbance::Drop | Disturbance::Jitter => {
+                        events(run, device, &ids, (disturbance, level, draw), progress)?
+                    }
                 });
             }
             found.rows.push(Row { disturbance, level, draws });
@@ -250,9 +252,8 @@ fn normal(rng: &mut Rng) -> f32 {
 /// weights.
 fn noisy(weights: &Weights, level: f64, draw: u64) -> Weights {
     let mut noisy = weights.clone();
-    let is_weight = |name: &str, dimensions: usize| {
-        dimensions > 1 && (name.ends_with(".weight") || name.ends_with(".recurrent"))
-    };
+    let is_weight =
+        |name: &str, dimensions: usize| dimensions > 1 && (name.ends_with(".weight") || name.ends_with(".recurrent"));
     for (k, (name, array)) in noisy.tensors.iter_mut().enumerate() {
         if !is_weight(name, array.shape.len()) {
             continue;
@@ -343,7 +344,13 @@ fn events(
     measured
 }
 
-fn changed_events(run: &Loaded, device: &Device, ids: &[SampleId], draw: u64, progress: &dyn Progress) -> Result<Correct> {
+fn changed_events(
+    run: &Loaded,
+    device: &Device,
+    ids: &[SampleId],
+    draw: u64,
+    progress: &dyn Progress,
+) -> Result<Correct> {
     let model = run.model(device)?;
     let program = possible(run).is_ok().then(|| compile(run)).transpose()?;
     let (mut right, mut failed) = (0, None);
@@ -386,7 +393,8 @@ mod tests {
         weights.insert("conv1.weight", Array::new(vec![100, 100], data.clone()));
         weights.insert("conv1.bias", Array::new(vec![3], vec![1.0, 2.0, 3.0]));
         let noisy = noisy(&weights, 0.1, 0);
-        let moved: Vec<f64> = noisy.tensors["conv1.weight"].data.iter().zip(&data).map(|(a, b)| f64::from(a - b)).collect();
+        let moved: Vec<f64> =
+            noisy.tensors["conv1.weight"].data.iter().zip(&data).map(|(a, b)| f64::from(a - b)).collect();
         let size = (moved.iter().map(|d| d * d).sum::<f64>() / moved.len() as f64).sqrt();
         // 2 is the standard deviation of the weights.
         assert!((size - 0.2).abs() < 0.01, "{size}");

@@ -201,13 +201,8 @@ fn the_cost_of_a_published_network_is_what_neurobench_reports() {
     let data = TensorData::new(input.data.clone(), [t * b, c, h, w]);
     let input = Sequence::new(Tensor::from_data(data, &Device::flex()), t);
     let configuration = vec![t; network.stages()];
-    let pass = Pass {
-        configuration: &configuration,
-        norm: NormMode::Running,
-        leak: LeakRule::Step,
-        t_max: t,
-        step_us: None,
-    };
+    let pass =
+        Pass { configuration: &configuration, norm: NormMode::Running, leak: LeakRule::Step, t_max: t, step_us: None };
     let mut counter = CostCounter::new(&model, pass.clone());
     counter.observe(NodeId::Input, &input);
     let mut observe = |i: usize, s: &Sequence| counter.observe(NodeId::Node(i), s);

@@ -31,7 +31,9 @@ pub fn show_answers(at: &str, names: &[String], answers: &AnswerStatistics, gain
         }
         matrix => {
             let mut worst: Vec<&ClassAccuracy> = answers.per_class.iter().filter(|c| c.samples > 0).collect();
-            worst.sort_by(|a, b| (a.accuracy, a.class).partial_cmp(&(b.accuracy, b.class)).unwrap_or(a.class.cmp(&b.class)));
+            worst.sort_by(|a, b| {
+                (a.accuracy, a.class).partial_cmp(&(b.accuracy, b.class)).unwrap_or(a.class.cmp(&b.class))
+            });
             say!("the {} worst of {classes} classes at {at}:", worst.len().min(SOME));
             say!("{:>wide$}  {:>7}  {:>16}", "label", "samples", "% correct");
             for c in worst.iter().take(SOME) {

@@ -217,7 +217,8 @@ fn group_result(name: &str, strategy: &str, plan: &Plan, runs: &[Robustness]) ->
         let clocked = of(&|c| Some(c.clocked)).unwrap_or(Mean { mean: 0.0, standard_error: 0.0 });
         Level { clocked, event_driven: of(&|c| c.event_driven) }
     };
-    let once: Vec<(&[Correct], usize)> = runs.iter().map(|r| (std::slice::from_ref(&r.undisturbed), r.samples)).collect();
+    let once: Vec<(&[Correct], usize)> =
+        runs.iter().map(|r| (std::slice::from_ref(&r.undisturbed), r.samples)).collect();
     let mut levels = Vec::new();
     for &(disturbance, value) in &plan.levels {
         let each: Option<Vec<(&[Correct], usize)>> =
@@ -295,7 +296,9 @@ impl Studied {
             }
         }
         for (d, level) in levels {
-            let find = |g: &GroupResult| g.levels.iter().find(|l| l.disturbance == d && l.level == level).map(|l| cell(&l.result));
+            let find = |g: &GroupResult| {
+                g.levels.iter().find(|l| l.disturbance == d && l.level == level).map(|l| cell(&l.result))
+            };
             let name = match d {
                 Disturbance::Weights => format!("noise on weights {level}"),
                 Disturbance::Input => format!("noise on inputs {level}"),

@@ -168,8 +168,7 @@ impl Simulate {
             (None, None) => {}
         }
         if let Some(answers) = &s.answers {
-            let names: Vec<String> =
-                (0..answers.per_class.len()).map(|k| run.source.dataset().class_name(k)).collect();
+            let names: Vec<String> = (0..answers.per_class.len()).map(|k| run.source.dataset().class_name(k)).collect();
             let fitted = s.decisions.as_ref().map_or(0, |d| d.gain_samples);
             show_answers("the end of each recording", &names, answers, fitted);
         }

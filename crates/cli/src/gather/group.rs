@@ -132,7 +132,8 @@ fn traits(f: &Finished) -> Result<Traits> {
     let mut all = Traits::new();
     flatten("", &serde_json::to_value(&recipe)?, &mut all);
     // A free table is free with all its keys.
-    let free = |k: &str| FREE.iter().any(|f| k.strip_prefix(f).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')));
+    let free =
+        |k: &str| FREE.iter().any(|f| k.strip_prefix(f).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')));
     all.retain(|k, _| !free(k));
     let facts = &f.run.facts;
     if facts.strategy == RunFacts::IMPORTED {

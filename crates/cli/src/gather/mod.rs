@@ -193,10 +193,8 @@ fn strategy(group: &Group) -> Result<r::StrategyResult> {
         t_max: runs[0].run.facts.t_max,
         seeds: counted.iter().map(|f| f.run.facts.seed).collect(),
         points,
-        event_driven: event_driven(&simulations).map(|e| r::EventDriven {
-            confusion: confusion(&simulated, &|a| a.event_driven()),
-            ..e
-        }),
+        event_driven: event_driven(&simulations)
+            .map(|e| r::EventDriven { confusion: confusion(&simulated, &|a| a.event_driven()), ..e }),
         curve: curve(runs)?,
         layers: layers(runs, &simulations),
         raster: runs.iter().find(|f| f.simulation.is_some()).map(raster).transpose()?.flatten(),

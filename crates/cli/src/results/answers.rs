@@ -166,7 +166,11 @@ impl Packed {
     fn read(&self, classes: usize, samples: usize) -> Result<SampleAnswers, String> {
         let read = |text: &str, width: usize, what: &str| {
             let values = unpack(text, width).ok_or_else(|| format!("has {what} that cannot be read"))?;
-            if values.len() == samples { Ok(values) } else { Err(format!("has {} {what} for {samples} samples", values.len())) }
+            if values.len() == samples {
+                Ok(values)
+            } else {
+                Err(format!("has {} {what} for {samples} samples", values.len()))
+            }
         };
         let predicted = read(&self.predicted, width(classes), "answers")?;
         if let Some(class) = predicted.iter().find(|class| **class >= classes) {

@@ -32,7 +32,17 @@ fn samples(run: &Loaded, ids: &[SampleId], all: &[Asked<'_>]) -> Result<Vec<u8>>
     let name = |k: u32| names.get(k as usize).cloned().unwrap_or_else(|| k.to_string());
     let mut csv = csv::Writer::from_writer(Vec::new());
     csv.write_record([
-        "steps", "leak", "part", "sample", "file", "label", "label_name", "class", "class_name", "confidence", "right",
+        "steps",
+        "leak",
+        "part",
+        "sample",
+        "file",
+        "label",
+        "label_name",
+        "class",
+        "class_name",
+        "confidence",
+        "right",
     ])?;
     for Asked { configuration, leak, answers } in all {
         let steps: Vec<String> = configuration.iter().map(usize::to_string).collect();

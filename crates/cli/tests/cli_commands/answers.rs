@@ -99,7 +99,8 @@ fn every_sample_is_a_row_of_the_file_and_the_rows_add_up_to_the_accuracy() {
     let text = scratch.text("events.csv");
     let right = text.lines().filter(|l| l.starts_with("event-driven,,") && l.ends_with(",true")).count();
     assert_eq!(right as f64, number(&simulated, "correct"));
-    let mixed = scratch.ok_json(&["eval", "run", "--configuration", "4,2,1", "--leak", "step", "--samples", "mixed.csv"]);
+    let mixed =
+        scratch.ok_json(&["eval", "run", "--configuration", "4,2,1", "--leak", "step", "--samples", "mixed.csv"]);
     assert_eq!(scratch.text("mixed.csv").matches("\"4,2,1\",step,test,").count(), 40, "{mixed}");
     scratch.refused_with(&["eval", "run", "--samples", "none/answers.csv"], &["--samples", "none"]);
     scratch.refused_with(&["eval", "run", "--samples", "run"], &["--samples", "folder"]);
@@ -174,7 +175,8 @@ fn the_cost_has_the_keys_of_neurobench_and_the_energy_names_its_model() {
     let energy = list(&result, "energy");
     let models: Vec<&str> = energy.iter().map(|e| e["model"].as_str().unwrap()).collect();
     assert_eq!(models, ["45 nm", "mine"]);
-    let (macs, acs) = (number(cost, "SynapticOperations/Effective_MACs"), number(cost, "SynapticOperations/Effective_ACs"));
+    let (macs, acs) =
+        (number(cost, "SynapticOperations/Effective_MACs"), number(cost, "SynapticOperations/Effective_ACs"));
     assert!((number(&energy[0], "estimate_nj") - (4.6 * macs + 0.9 * acs) / 1e3).abs() < 1e-9);
     assert!((number(&energy[1], "estimate_nj") - (2.0 * macs + 0.5 * acs) / 1e3).abs() < 1e-9);
     assert!(table.stdout.contains("estimated by the model \"45 nm\""), "{table:#?}");

@@ -81,7 +81,8 @@ fn train_then_eval_then_simulate_then_report() {
     assert_eq!(ts, ["1", "2", "3", "4"], "both ends of a range are in");
     assert_eq!(scratch.result(&format!("{run}/eval.json")), json, "the run keeps what was shown");
     // At T_max the leak per step and the leak per time are equal.
-    let at_t_max: Vec<_> = rows_of(&json).into_iter().filter(|r| r[0] == "4").map(|[_, _, a, e, l]| [a, e, l]).collect();
+    let at_t_max: Vec<_> =
+        rows_of(&json).into_iter().filter(|r| r[0] == "4").map(|[_, _, a, e, l]| [a, e, l]).collect();
     assert_eq!(at_t_max[0], at_t_max[1]);
 
     let args = ["eval", run, "--configuration", "4,2,1", "--configuration", "4,4,4", "--leak", "step"];

@@ -35,23 +35,31 @@ pub fn changed_score(
     let constants = model.constants();
     let (mut score, mut done) = (Score::default(), 0);
     let chunks: Vec<&[SampleId]> = setting.ids.chunks(setting.batch_at(steps)).collect();
-    prefetch_each(setting.source, chunks, |_| request, |k, mut batch| {
-        let ids = &setting.ids[done..done + batch.labels.len()];
-        done += ids.len();
-        change(ids, &mut batch)?;
-        let (input, labels) = batch.into_sequence(model.device());
-        let mut rng = seed::rng(0, "evaluation", k as u64);
-        let logits = time_mean(model.forward(&constants, input, &pass, &mut rng, None)?.logits);
-        if let Some(&value) = logits.iter().find(|v| !v.is_finite()) {
-            return Err(Error::ResultNotFinite { what: format!("a logit at T = {steps} of a changed sample"), value });
-        }
-        score.add(&logits, &labels);
-        progress.advance(labels.len() as u64, &format!("{:.1} %", score.accuracy()));
-        if progress.cancelled() {
-            return Err(Error::Cancelled { task: "the evaluation" });
-        }
-        Ok(())
-    })?;
+    prefetch_each(
+        setting.source,
+        chunks,
+        |_| request,
+        |k, mut batch| {
+            let ids = &setting.ids[done..done + batch.labels.len()];
+            done += ids.len();
+            change(ids, &mut batch)?;
+            let (input, labels) = batch.into_sequence(model.device());
+            let mut rng = seed::rng(0, "evaluation", k as u64);
+            let logits = time_mean(model.forward(&constants, input, &pass, &mut rng, None)?.logits);
+            if let Some(&value) = logits.iter().find(|v| !v.is_finite()) {
+                return Err(Error::ResultNotFinite {
+                    what: format!("a logit at T = {steps} of a changed sample"),
+                    value,
+                });
+            }
+            score.add(&logits, &labels);
+            progress.advance(labels.len() as u64, &format!("{:.1} %", score.accuracy()));
+            if progress.cancelled() {
+                return Err(Error::Cancelled { task: "the evaluation" });
+            }
+            Ok(())
+        },
+    )?;
     Ok(score)
 }
 
@@ -81,40 +89,45 @@ pub fn gradient_norms(model: &Model, setting: &Setting<'_>, progress: &dyn Progr
     let (mut inputs, mut samples) = (0.0f64, 0usize);
     let chunks: Vec<&[SampleId]> = setting.ids.chunks(setting.batch_at(steps)).collect();
     progress.start("gradients", setting.ids.len() as u64, "sample");
-    prefetch_each(setting.source, chunks, |_| BatchRequest::frames(steps, None), |k, batch| {
-        let (input, labels) = batch.into_sequence(&device);
-        let (frames, count) = (input.steps(), labels.len());
-        let leaf: Tensor<4> = input.tensor().require_grad();
-        let leaves = model.leaves();
-        let mut rng = seed::rng(0, "evaluation", k as u64);
-        let norms = on_compute_thread(model.device(), || -> Result<f64> {
-            let sequence = Sequence::new(leaf.clone(), frames);
-            let output = model.forward(&leaves, sequence, &pass, &mut rng, None)?;
-            let gradients = LossSetting::default().forward(output.logits.clone(), &labels).backward();
-            output.check_backward()?;
-            for (sum, leaf) in sums.iter_mut().zip(&leaves) {
-                if let Some(g) = leaf.grad(&gradients) {
-                    sum.iter_mut().zip(host(&g)).for_each(|(s, g)| *s += f64::from(g) * count as f64);
+    prefetch_each(
+        setting.source,
+        chunks,
+        |_| BatchRequest::frames(steps, None),
+        |k, batch| {
+            let (input, labels) = batch.into_sequence(&device);
+            let (frames, count) = (input.steps(), labels.len());
+            let leaf: Tensor<4> = input.tensor().require_grad();
+            let leaves = model.leaves();
+            let mut rng = seed::rng(0, "evaluation", k as u64);
+            let norms = on_compute_thread(model.device(), || -> Result<f64> {
+                let sequence = Sequence::new(leaf.clone(), frames);
+                let output = model.forward(&leaves, sequence, &pass, &mut rng, None)?;
+                let gradients = LossSetting::default().forward(output.logits.clone(), &labels).backward();
+                output.check_backward()?;
+                for (sum, leaf) in sums.iter_mut().zip(&leaves) {
+                    if let Some(g) = leaf.grad(&gradients) {
+                        sum.iter_mut().zip(host(&g)).for_each(|(s, g)| *s += f64::from(g) * count as f64);
+                    }
                 }
+                let Some(g) = leaf.grad(&gradients) else { return Ok(0.0) };
+                let g: Vec<f32> = g.into_data().try_into_vec().expect("every tensor of this crate is f32");
+                let values = g.len() / (frames * count).max(1);
+                let of_sample = |b: usize| {
+                    let frame = |t: usize| g[(t * count + b) * values..][..values].iter();
+                    // The loss is the mean over the batch.
+                    (0..frames).flat_map(frame).map(|v| (f64::from(*v) * count as f64).powi(2)).sum::<f64>().sqrt()
+                };
+                Ok((0..count).map(of_sample).sum())
+            })?;
+            inputs += norms;
+            samples += count;
+            progress.advance(count as u64, "");
+            if progress.cancelled() {
+                return Err(Error::Cancelled { task: "the gradients" });
             }
-            let Some(g) = leaf.grad(&gradients) else { return Ok(0.0) };
-            let g: Vec<f32> = g.into_data().try_into_vec().expect("every tensor of this crate is f32");
-            let values = g.len() / (frames * count).max(1);
-            let of_sample = |b: usize| {
-                let frame = |t: usize| g[(t * count + b) * values..][..values].iter();
-                // The loss is the mean over the batch.
-                (0..frames).flat_map(frame).map(|v| (f64::from(*v) * count as f64).powi(2)).sum::<f64>().sqrt()
-            };
-            Ok((0..count).map(of_sample).sum())
-        })?;
-        inputs += norms;
-        samples += count;
-        progress.advance(count as u64, "");
-        if progress.cancelled() {
-            return Err(Error::Cancelled { task: "the gradients" });
-        }
-        Ok(())
-    })?;
+            Ok(())
+        },
+    )?;
     progress.finish();
     let n = samples.max(1) as f64;
     let weights = sums.iter().flatten().map(|s| (s / n).powi(2)).sum::<f64>().sqrt();

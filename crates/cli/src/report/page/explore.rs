@@ -182,7 +182,9 @@ fn controls(rows: &[(usize, &StrategyResult)], values: &Values, data: &ReportDat
     let Some((row, (_, s))) = values.rows.first().zip(rows.first()) else { return String::new() };
     let mut html = String::from("<div class=\"controls\" id=\"explore-controls\" hidden>\n");
     let options = |all: &[(String, String)]| -> String {
-        all.iter().map(|(value, text)| format!("<option value=\"{}\">{}</option>", escape(value), escape(text))).collect()
+        all.iter()
+            .map(|(value, text)| format!("<option value=\"{}\">{}</option>", escape(value), escape(text)))
+            .collect()
     };
     if rows.len() > 1 {
         let all: Vec<_> = rows.iter().enumerate().map(|(k, (_, s))| (k.to_string(), s.name.clone())).collect();
@@ -299,9 +301,13 @@ fn course(k: usize, s: &StrategyResult, data: &ReportData) -> String {
     let (last, end) = (c.moments.len() - 1, *c.moments.last().unwrap_or(&1));
     let x = |us: u64| (us as f64 / end.max(1) as f64 * WIDTH).clamp(0.0, WIDTH);
     let name = |class: usize| data.dataset.class_names.get(class).cloned().unwrap_or_else(|| class.to_string());
-    let label = s.raster.as_ref().map_or(String::new(), |r| format!(" Its label: {}; the answer: {}.", r.label, r.predicted));
+    let label =
+        s.raster.as_ref().map_or(String::new(), |r| format!(" Its label: {}; the answer: {}.", r.label, r.predicted));
     let hidden = if k == 0 { "" } else { " hidden" };
-    let mut html = format!("<div class=\"course\" data-row=\"{k}\"{hidden}>\n<h3>One recording, event by event ({})</h3>\n", escape(&s.name));
+    let mut html = format!(
+        "<div class=\"course\" data-row=\"{k}\"{hidden}>\n<h3>One recording, event by event ({})</h3>\n",
+        escape(&s.name)
+    );
     html += &paragraph("remark", &format!("{} in the simulator.{label}", span(end as f64)));
     let _ = write!(
         html,
@@ -316,7 +322,11 @@ fn course(k: usize, s: &StrategyResult, data: &ReportData) -> String {
         .map(|class| {
             let spot = |(at, p): (&u64, &Vec<f32>)| (x(*at), HEIGHT * (1.0 - f64::from(p[class].clamp(0.0, 1.0))));
             let spots: Vec<_> = c.moments.iter().zip(&c.probabilities).map(spot).collect();
-            format!("<path class=\"{}\" d=\"{}\"/>", if Some(class) == final_class { "first" } else { "other" }, path(&spots))
+            format!(
+                "<path class=\"{}\" d=\"{}\"/>",
+                if Some(class) == final_class { "first" } else { "other" },
+                path(&spots)
+            )
         })
         .collect();
     html += &drawing("Probability of each class", "The class of the final answer is drawn bold.", &lines);
@@ -343,12 +353,17 @@ fn course(k: usize, s: &StrategyResult, data: &ReportData) -> String {
             let y = f64::from(*i) / f64::from(l.neurons.max(1)) * (HEIGHT - 2.0);
             (x(*t).round() as u32, y.round() as u32)
         };
-        let mut dots: Vec<(u32, u32)> = l.spikes.iter().step_by(every).map(dot).collect::<HashSet<_>>().into_iter().collect();
+        let mut dots: Vec<(u32, u32)> =
+            l.spikes.iter().step_by(every).map(dot).collect::<HashSet<_>>().into_iter().collect();
         dots.sort_unstable();
         let d: String = dots.iter().map(|(x, y)| format!("M{x} {y}h2")).collect();
         let about = match every {
             1 => format!("{} spikes of {} neurons.", grouped(l.spikes.len() as f64), grouped(f64::from(l.neurons))),
-            n => format!("One of {n} of {} spikes of {} neurons.", grouped(l.spikes.len() as f64), grouped(f64::from(l.neurons))),
+            n => format!(
+                "One of {n} of {} spikes of {} neurons.",
+                grouped(l.spikes.len() as f64),
+                grouped(f64::from(l.neurons))
+            ),
         };
         html += &drawing(&format!("Spikes of {}", l.name), &about, &format!("<path class=\"spike\" d=\"{d}\"/>"));
     }
@@ -363,7 +378,8 @@ fn course(k: usize, s: &StrategyResult, data: &ReportData) -> String {
             "<path class=\"threshold\" d=\"M0 {theta:.1}H{WIDTH}\"/><path class=\"first\" d=\"{}\"/>",
             path(&spots)
         );
-        let about = format!("The neuron of {} with the most spikes (number {}). Dashed: its threshold.", m.layer, m.neuron);
+        let about =
+            format!("The neuron of {} with the most spikes (number {}). Dashed: its threshold.", m.layer, m.neuron);
         html += &drawing(&format!("Membrane potential, {}", m.layer), &about, &lines);
     }
     html + "</div>\n"

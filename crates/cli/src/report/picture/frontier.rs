@@ -62,7 +62,11 @@ fn drawn(data: &ReportData, format: Format) -> Option<(Picture, Vec<Place>)> {
     let margin = 1.15f64.ln();
     let x = Scale::new((few.ln() - margin, many.ln() + margin), (panel.left + 8.0, panel.right - 12.0));
     panel.y_axis(&mut picture, &y, &y_ticks, "accuracy, %");
-    panel.x_axis(&mut picture, &Panel::apart(round_values(few, many).into_iter().map(|v| (x.at(v.ln()), compact(v)))), "synaptic operations per sample (logarithmic)");
+    panel.x_axis(
+        &mut picture,
+        &Panel::apart(round_values(few, many).into_iter().map(|v| (x.at(v.ln()), compact(v)))),
+        "synaptic operations per sample (logarithmic)",
+    );
     let (mut places, mut taken): (Vec<Place>, Vec<Spot>) = (Vec::new(), Vec::new());
     for (strategy, index, s) in &all {
         let mut line: Vec<(usize, Spot)> = Vec::new();
@@ -94,7 +98,8 @@ fn drawn(data: &ReportData, format: Format) -> Option<(Picture, Vec<Place>)> {
         let half = width(&text, SMALL) / 2.0 + 1.0;
         for dy in [-14.0, 14.0] {
             let (cx, cy) = (place.at.0, place.at.1 + dy);
-            let inside = cx - half >= panel.left && cx + half <= panel.right && cy >= panel.top && cy <= panel.bottom - 8.0;
+            let inside =
+                cx - half >= panel.left && cx + half <= panel.right && cy >= panel.top && cy <= panel.bottom - 8.0;
             let clear = taken.iter().all(|t| (t.0 - cx).abs() > half + 5.0 || (t.1 - cy).abs() > 10.0)
                 && written.iter().all(|(w, h)| (w.0 - cx).abs() > half + h || (w.1 - cy).abs() > 12.0);
             if inside && clear {
@@ -149,7 +154,8 @@ mod tests {
             let (picture, places) = drawn(&data, format).unwrap();
             let measured: usize = data.strategies.iter().map(|s| known(s).len()).sum();
             assert_eq!(places.len(), measured);
-            let inside = |p: &Place| (0.0..=picture.size.0).contains(&p.at.0) && (0.0..=picture.size.1).contains(&p.at.1);
+            let inside =
+                |p: &Place| (0.0..=picture.size.0).contains(&p.at.0) && (0.0..=picture.size.1).contains(&p.at.1);
             assert!(places.iter().all(inside));
             assert!(picture.shapes.iter().any(|s| matches!(s, Shape::Line { dash: Some((3.0, 3.0)), .. })));
             assert!(picture.caption.contains("2 M operations"));

@@ -275,8 +275,9 @@ mod tests {
             decisions.time.iter_mut().for_each(|p| p.us *= 500);
             decisions.exits.iter_mut().for_each(|p| p.us *= 500.0);
         }
-        for (data, format) in
-            [fixture::full(), fixture::explored(), long].into_iter().flat_map(|d| [(d.clone(), Format::Wide), (d, Format::Narrow)])
+        for (data, format) in [fixture::full(), fixture::explored(), long]
+            .into_iter()
+            .flat_map(|d| [(d.clone(), Format::Wide), (d, Format::Narrow)])
         {
             for picture in pictures(&data, format) {
                 assert!((picture.size.0 - format.width()).abs() < 0.5, "{}: {:?}", picture.name, picture.size);

@@ -127,7 +127,10 @@ mod tests {
             .flat_map(|d| [line(d, false, "SDT"), line(d, true, "SDT"), line(d, false, "MTT")])
             .collect();
         let picture = picture(&lines).unwrap();
-        let dashed = picture.shapes.iter().filter(|s| matches!(s, Shape::Line { dash: Some(DASH), points, .. } if points.len() == 3));
+        let dashed = picture
+            .shapes
+            .iter()
+            .filter(|s| matches!(s, Shape::Line { dash: Some(DASH), points, .. } if points.len() == 3));
         assert_eq!(dashed.count(), 4);
         let drawn = svg(&picture, Use::File).unwrap();
         assert!(Disturbance::ALL.into_iter().all(|d| drawn.contains(what(d))));
