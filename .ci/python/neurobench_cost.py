@@ -38,7 +38,7 @@ STATIC = [Footprint, ConnectionSparsity, ParameterCount]
 WORKLOAD = [ActivationSparsity, ActivationSparsityByLayer, SynapticOperations, MembraneUpdates, NeuronOperations]
 
 
-def layer(kind, **fields):
+def layer(_layer, **fields):
     words = {True: "true", False: "false"}
 
     def text(v):
@@ -46,7 +46,7 @@ def layer(kind, **fields):
             return "{ " + ", ".join(f"{k} = {text(x)}" for k, x in v.items()) + " }"
         return words[v] if isinstance(v, bool) else json.dumps(v)
 
-    return f'[[network.layers]]\nlayer = "{kind}"\n' + "".join(f"{k} = {text(v)}\n" for k, v in fields.items())
+    return f'[[network.layers]]\nlayer = "{_layer}"\n' + "".join(f"{k} = {text(v)}\n" for k, v in fields.items())
 
 
 class Net(nn.Module):
