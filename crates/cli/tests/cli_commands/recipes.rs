@@ -183,7 +183,7 @@ fn recipes_of_larger_networks_train_on_recordings_and_photographs() {
     runs("cifar10-dvs", "cifar10-dvs", &[&small[..], &["data.train_first=4"]].concat());
     runs("ncaltech101", "ncaltech101", &small);
     runs("imagenet-resnet34", "imagenet", &[&small[..], &["data.size=[64, 64]"]].concat());
-    runs("shd", "shd", &["network.width=0.25", "train.t_max=10", "train.t_min=2"]);
+    runs("shd", "shd", &["network.width=0.25", "train.t_max=10"]);
 }
 
 #[test]
