@@ -61,12 +61,12 @@ fn folder(scratch: &Scratch, set: &str) -> String {
         }
         "mnist-dvs" | "cifar10-dvs" => {
             let cifar = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
-            for digit in 0..10 {
+            for (digit, picture) in cifar.into_iter().enumerate() {
                 for i in 0..6 {
                     let events = Columns::from(&events(r, DVS128)[..]);
                     let (class, format) = match set {
                         "mnist-dvs" => (digit.to_string(), "aedat2"),
-                        _ => (cifar[digit].to_owned(), "aedat4"),
+                        _ => (picture.to_owned(), "aedat4"),
                     };
                     let extension = if format == "aedat2" { "aedat" } else { format };
                     put(
