@@ -11,6 +11,7 @@ mod images;
 mod networks;
 mod phases;
 mod progress;
+mod recipes;
 mod recordings;
 mod report;
 mod texts;
