@@ -14,6 +14,7 @@ mod progress;
 mod recipes;
 mod recordings;
 mod report;
+mod robustness;
 mod texts;
 mod training;
 
