@@ -14,6 +14,7 @@
 //! * [`parity`]: runs the same recordings through every executor and finds the cause if two of them
 //!   differ;
 //! * [`chip`]: how near the engine is to spikes that were measured on a chip;
+//! * [`robustness`]: how the accuracy falls if weights or inputs change;
 //! * [`trace`]: spikes and potentials of chosen layers, for other tools.
 //!
 //! The command `tickless` is the crate `tickless-cli`.
@@ -32,6 +33,7 @@ mod engine_forward;
 mod error;
 pub mod number;
 pub mod parity;
+pub mod robustness;
 pub mod simulate;
 pub mod trace;
 

@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde::Serialize;
 use tickless::simulate::decisions::FIT_SAMPLES;
+use tickless_net::answers::standard_error;
 use tickless_net::decision::calibration_error;
 use tickless_net::{Confidence, Exit, ExitRule, InputKind, LeakRule};
 use tickless_train::data::SampleId;
@@ -115,8 +116,8 @@ impl EarlyExitArgs {
             for alpha in alphas {
                 let exit = Exit { rule, alpha, gain };
                 let (exited, passed) = early_exit(model, &setting(ids), steps, leak, &exit, console)?;
-                let (accuracy, n) = (exited.accuracy(), exited.samples as f64);
-                let standard_error = (accuracy * (100.0 - accuracy) / n).sqrt();
+                let accuracy = exited.accuracy();
+                let standard_error = standard_error(exited.correct, exited.samples);
                 let (mean_steps, ms) = (exited.mean_steps(), per_sample(passed));
                 rows.push(Row { rule, alpha, accuracy, standard_error, mean_steps, stopped: exited.stopped, ms });
             }

@@ -1,7 +1,9 @@
-//! `tickless study no-clock RUN...`: measures what a refractory period, or another lower limit, does
-//! to accuracy and spikes, with and without a clock; `tickless study chip` is in `chip.rs`.
+//! `tickless study`: measures of finished runs. `no-clock` measures what a refractory period, or
+//! another lower limit, does to accuracy and spikes, with and without a clock; `chip.rs` and
+//! `robustness.rs` have the other two.
 
 use super::chip::ChipArgs;
+use super::robustness::RobustnessArgs;
 use crate::arguments::Global;
 use crate::gather::{Interval, mean, rows};
 use crate::output::{check_output_folder, print_json, say};
@@ -28,12 +30,13 @@ use tickless_train::run::RunFolder;
   tickless study no-clock runs/no-clock/*-fold* --steps 1,10,100,300,1000 --json
   tickless study chip runs/cnn_sinabs --counts speck_counts.csv -o runs/cnn_sinabs/chip
   tickless study chip runs/cnn_sinabs --counts speck_counts.csv --published docs/chip-nmnist.csv --steps 10,300
+  tickless study robustness runs/sdt runs/nmt runs/mtt -o runs/robustness
 
-`no-clock`: every run keeps what was measured (`no-clock.json`), so the same command continues where
-it was stopped. `chip`: which settings of the engine (8 bit, lower limit, order, service time, queue,
-jitter) come nearest to spikes that were measured on a chip; docs/chip.md has an example. The weights
-do not change. All event-driven numbers are this simulator's; only the counts and accuracies that you
-give are a chip's.")]
+`no-clock` and `robustness`: every run keeps what was measured (`no-clock.json`, `robustness.json`), so
+the same command continues where it was stopped. `chip`: which settings of the engine (8 bit, lower
+limit, order, service time, queue, jitter) come nearest to spikes that were measured on a chip;
+docs/chip.md has an example. The weights do not change. All event-driven numbers are this simulator's;
+only the counts and accuracies that you give are a chip's.")]
 pub struct Study {
     #[command(subcommand)]
     what: What,
@@ -47,6 +50,8 @@ enum What {
     /// The engine's spikes beside those measured on a chip, for every setting of the engine, and
     /// accuracies event-driven and clocked.
     Chip(ChipArgs),
+    /// Noise on weights and inputs, lost and moved events, and gradient norms.
+    Robustness(RobustnessArgs),
 }
 
 #[derive(Debug, Args)]
@@ -133,6 +138,7 @@ impl Study {
         match self.what {
             What::NoClock(args) => args.run(global, console),
             What::Chip(args) => args.run(global, console),
+            What::Robustness(args) => args.run(global, console),
         }
     }
 }

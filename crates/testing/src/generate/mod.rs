@@ -5,6 +5,7 @@ pub mod bursts;
 pub mod exact;
 #[cfg(feature = "nir")]
 pub mod graph;
+pub mod recordings;
 mod rng;
 
 pub use rng::Rng;

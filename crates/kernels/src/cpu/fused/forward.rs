@@ -1,7 +1,7 @@
 //! Spikes of a fused layer: a chunk of neurons passes all steps while it is in the cache.
 
 use super::rows::{charge, fire, is_lif};
-use super::time::{Buffer, Columns, NARROW, Source, Steps, spikes_of};
+use super::time::{AtRest, Buffer, Columns, Kept, NARROW, Source, Steps, spikes_of};
 use super::{Channels, columns, statistics::moments};
 use crate::cpu::grain::FineGrained;
 use crate::cpu::memory::{full, room};
@@ -152,15 +152,19 @@ fn through_time(job: &mut Job<'_, '_>, len: usize, windows: usize) {
     let (c, steps) = (Constants::new(&op.neuron.neuron, op.neuron.lambda), &ready.time);
     let (x, wide) = (Source { values: ready.x[0], step: ready.n, at: job.at }, ready.wide[0].as_ref());
     let Some(pool) = op.pool else {
-        return spikes_of(c, steps, x, wide, len, &mut Columns(job.rows, 0));
+        return spikes_of(c, steps, x, wide, &mut AtRest, len, &mut Columns(job.rows, 0));
     };
     let (mut s, mut sums) = (vec![0.0f32; len * job.rows.len()], vec![0.0f32; windows]);
-    spikes_of(c, steps, x, wide, len, &mut Buffer { values: &mut s, step: len, at: 0 });
+    spikes_of(c, steps, x, wide, &mut AtRest, len, &mut Buffer { values: &mut s, step: len, at: 0 });
     for (row, s) in job.rows.iter_mut().zip(s.chunks_exact(len)) {
         sums_row(&mut sums, s, pool);
         row.write_copy_of_slice(&sums);
     }
 }
+
+/// Buffers for a chunk of one step: the current, the spikes, the potentials before the spikes, and
+/// the sums over windows.
+type StepBuffers = [Vec<f32>; 4];
 
 struct StepJob<'a, 'b> {
     ready: &'a Ready<'a>,
@@ -169,35 +173,72 @@ struct StepJob<'a, 'b> {
     spikes: &'b mut [MaybeUninit<f32>],
 }
 
-by_isa!(run_step = step_body(&mut StepJob<'_, '_>));
+by_isa!(run_step = step_body(&mut (StepJob<'_, '_>, &mut StepBuffers)));
 
 /// One step of a chunk.
 #[inline(always)]
 #[expect(clippy::extra_unused_type_parameters, reason = "the loops are the compiler's to vectorise")]
-unsafe fn step_body<V: Lanes>(job: &mut StepJob<'_, '_>) {
-    let len = job.membranes.len();
-    let (mut current, mut s, mut scratch) = (vec![0.0f32; len], vec![0.0f32; len], vec![0.0f32; len]);
-    job.ready.current(0, job.at, &mut current);
-    fire(job.ready.op.neuron, &mut current, job.membranes, &mut s, &mut scratch);
-    job.spikes.write_copy_of_slice(&s);
+unsafe fn step_body<V: Lanes>((job, buffers): &mut (StepJob<'_, '_>, &mut StepBuffers)) {
+    let (ready, op, len) = (job.ready, job.ready.op, job.membranes.len());
+    let [current, s, scratch, sums] = &mut **buffers;
+    let blocks = ready.in_registers(len);
+    if blocks {
+        let c = Constants::new(&op.neuron.neuron, op.neuron.lambda);
+        let x = Source { values: ready.x[0], step: ready.n, at: job.at };
+        let (wide, mut membranes) = (ready.wide[0].as_ref(), Kept(job.membranes));
+        if op.pool.is_none() {
+            let mut rows = [&mut *job.spikes];
+            return spikes_of(c, &ready.time, x, wide, &mut membranes, len, &mut Columns(&mut rows, 0));
+        }
+        s.resize(len, 0.0);
+        spikes_of(c, &ready.time, x, wide, &mut membranes, len, &mut Buffer { values: s, step: len, at: 0 });
+    } else {
+        [&mut *current, s, scratch].into_iter().for_each(|b| b.resize(len, 0.0));
+        ready.current(0, job.at, current);
+        fire(op.neuron, current, job.membranes, s, scratch);
+    }
+    match op.pool {
+        None => job.spikes.write_copy_of_slice(s),
+        Some(pool) => {
+            sums.resize(job.spikes.len(), 0.0);
+            sums_row(sums, s, pool);
+            job.spikes.write_copy_of_slice(sums)
+        }
+    };
 }
 
-/// Spikes `[B, H, W, C]` of a layer of one step that begins at these membrane potentials, which it
-/// replaces by those after the step.
+/// Spikes `[B, H, W, C]`, or their sums over windows, of a layer of one step that begins at these
+/// membrane potentials `[B, H, W, C]`, which it replaces by those after the step. Neurons outside of
+/// every window keep theirs.
 ///
 /// # Panics
-/// If the layer has several steps, a pool or a batch norm, or other than B·H·W·C membranes.
+/// If the layer has several steps or a batch norm, or other than B·H·W·C membranes.
 pub fn step(isa: Isa, op: &FusedOp, inputs: &[Input<'_>], channels: usize, membranes: &mut [f32]) -> Vec<f32> {
     let of_batch = op.branches.iter().any(|b| b.norm.is_of_batch());
-    assert!(op.neuron.steps == 1 && op.pool.is_none() && !of_batch, "a layer of one step without pool and batch norm");
+    assert!(op.neuron.steps == 1 && !of_batch, "a layer of one step without batch norm");
     let ready = Ready::new(op, inputs, &vec![None; inputs.len()], channels);
     assert_eq!(membranes.len(), ready.n, "one membrane for each neuron");
-    let mut out = room(ready.n);
-    let chunks = out.par_chunks_mut(ready.len).zip(membranes.par_chunks_mut(ready.len));
-    chunks.enumerate().for_each(|(k, (spikes, membranes))| {
-        run_step(isa, &mut StepJob { ready: &ready, at: k * ready.len, membranes, spikes });
-    });
-    // SAFETY: the chunks cover every value.
+    let mut out = room(ready.outputs());
+    let (mut jobs, mut at, mut left, mut neurons) = (Vec::new(), 0, &mut out[..], membranes);
+    while !neurons.is_empty() {
+        let (len, output) = ready.unit(at, neurons.len());
+        let (membranes, others) = neurons.split_at_mut(len);
+        neurons = others;
+        let outputs = match output {
+            OutputPosition::Same => len,
+            OutputPosition::Windows(_) => op.pool.map_or(len, |p| p.out().1 * p.channels),
+            OutputPosition::Dropped => 0,
+        };
+        let (spikes, rest) = left.split_at_mut(outputs);
+        left = rest;
+        if outputs > 0 {
+            jobs.push(StepJob { ready: &ready, at, membranes, spikes });
+        }
+        at += len;
+    }
+    let buffers = || StepBuffers::default();
+    jobs.into_par_iter().fine_grained().for_each_init(buffers, |buffers, job| run_step(isa, &mut (job, buffers)));
+    // SAFETY: the chunks cover every value of the output in its order.
     unsafe { full(out) }
 }
 
