@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use tickless::EventNeurons;
 use tickless::simulate::tune::Knob;
 use tickless_net::recipe::Recipe;
 use tickless_train::data::{Parts, SampleId};
@@ -190,16 +191,24 @@ impl PeriodArg {
         }
     }
 
-    /// Sets this period for the single-spike neurons of a run in memory; its files do not change.
+    /// This period for the single-spike neurons of a run.
     ///
     /// # Errors
     /// If the neurons of the run are multi-spike.
-    pub fn apply(self, run: &mut Loaded) -> Result<()> {
+    pub fn neurons(self, run: &Loaded) -> Result<EventNeurons> {
         if Knob::of(&run.network) != Knob::Refractory {
             bail!("the neurons of this run are multi-spike, which have no refractory period; leave out --refractory");
         }
-        let values = vec![self.0; run.network.spiking().len()];
-        run.network = Arc::new(Knob::Refractory.set(&run.network, &values));
+        Ok(EventNeurons { knob: Knob::Refractory, values: vec![self.0; run.network.spiking().len()] })
+    }
+
+    /// Sets this period for the single-spike neurons of a run in memory; its files do not change.
+    ///
+    /// # Errors
+    /// As [`neurons`](Self::neurons).
+    pub fn apply(self, run: &mut Loaded) -> Result<()> {
+        let EventNeurons { knob, values } = self.neurons(run)?;
+        run.network = Arc::new(knob.set(&run.network, &values));
         Ok(())
     }
 }

@@ -32,6 +32,12 @@ pub enum Error {
         /// The data set.
         set: String,
     },
+    /// The run cannot answer at this operating point.
+    #[error("{problem}")]
+    OperatingPoint {
+        /// The value that cannot be.
+        problem: String,
+    },
     /// The run has no validation part.
     #[error("the run has no validation part to choose on: train with `data.validation`, for instance 0.1")]
     NoValidation,

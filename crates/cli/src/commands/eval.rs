@@ -154,7 +154,7 @@ fn of_all(some: usize, all: usize) -> String {
 }
 
 /// Parses `1,2,5..8` as a list; ranges include both ends.
-fn steps(text: &str) -> Result<Vec<usize>> {
+pub(super) fn steps(text: &str) -> Result<Vec<usize>> {
     let number = |s: &str| match s.trim().parse::<usize>() {
         Ok(0) => bail!("T = 0 in `{text}`: a network runs at least 1 time step"),
         Ok(n) if n > LARGEST_STEPS => bail!("T = {n} in `{text}`: a network runs at most {LARGEST_STEPS} time steps"),

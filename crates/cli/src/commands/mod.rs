@@ -13,6 +13,7 @@ pub mod finetune;
 pub mod import;
 pub mod net;
 pub mod parity;
+pub mod predict;
 pub mod report;
 pub mod simulate;
 pub mod study;

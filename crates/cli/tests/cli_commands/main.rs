@@ -9,6 +9,7 @@ mod formats;
 mod images;
 mod networks;
 mod phases;
+mod predict;
 mod progress;
 mod recordings;
 mod report;

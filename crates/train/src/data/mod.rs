@@ -15,9 +15,12 @@ use crate::error::{Error, Result};
 use crate::progress::{Progress, Silent};
 use cache::Cache;
 use rayon::prelude::*;
+use std::path::Path;
 use std::sync::Arc;
 use tickless_events::augment::Normalise;
 use tickless_events::datasets::Setting;
+use tickless_events::datasets::own_file::{self, OtherSize};
+use tickless_events::formats::{EventStream, ReadOptions};
 use tickless_events::{DataRequest, Dataset, Recording, Sample, SampleKind, Sensor, datasets};
 use tickless_net::recipe::{Augment, DataRecipe};
 use tickless_net::{InputKind, Shape};
@@ -113,6 +116,11 @@ impl Source {
         }
     }
 
+    /// The size to which recordings are scaled, if the recipe gives one.
+    pub fn size(&self) -> Option<Sensor> {
+        self.size
+    }
+
     /// Channels of a frame: one for each polarity, or one where events have no polarity.
     fn channels(&self) -> usize {
         if self.dataset.name() == "shd" { 1 } else { 2 }
@@ -135,6 +143,43 @@ impl Source {
             }),
             Sample::Image(_) => Err(Error::Images { set: self.dataset.name().to_owned() }),
         })
+    }
+
+    /// Reads a file that need not belong to the data set as one of its samples, scaled to the
+    /// recipe's size.
+    ///
+    /// # Errors
+    /// As [`own_file::of_file`].
+    pub fn own(&self, path: &Path, options: &ReadOptions, other: OtherSize) -> Result<Sample> {
+        self.to_size(own_file::of_file(self.dataset(), path, options, other)?)
+    }
+
+    /// As [`own`](Self::own), for the events of a file or stream with the name `name`.
+    ///
+    /// # Errors
+    /// As [`own_file::of_stream`].
+    pub fn own_stream(&self, stream: EventStream, name: &str, other: OtherSize) -> Result<Sample> {
+        self.to_size(own_file::of_stream(self.dataset(), stream, name, other)?)
+    }
+
+    fn to_size(&self, sample: Sample) -> Result<Sample> {
+        Ok(match (sample, self.size) {
+            (Sample::Events(r), Some(size)) => Sample::Events(r.scaled(size)?),
+            (sample, _) => sample,
+        })
+    }
+
+    /// The options with which the recipe of this data set reads its files.
+    pub fn read_options(recipe: &DataRecipe) -> Result<ReadOptions> {
+        let mut options = ReadOptions::default();
+        options.sensor = recipe.sensor.map(|[width, height]| Sensor { width, height });
+        options.time_unit = recipe.time_unit.as_deref().map(str::parse).transpose()?;
+        options.literal_times = recipe.literal_times;
+        options.stream = recipe.stream;
+        options.drop_outside = recipe.drop_outside;
+        // The recipe's files may be of several formats, and so may the user's.
+        options.where_supported = true;
+        Ok(options)
     }
 
     /// Memory that decoded recordings take, and their budget.
