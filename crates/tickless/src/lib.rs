@@ -12,6 +12,7 @@
 //! * [`simulate`]: runs a trained run's recordings through the engine and compares with its clocked
 //!   network;
 //! * [`predict`]: classifies files and streams with a trained run, at an [`OperatingPoint`];
+//! * [`mod@tune`]: chooses the operating point of a run for a budget;
 //! * [`parity`]: runs the same recordings through every executor and finds the cause if two of them
 //!   differ.
 //!
@@ -34,6 +35,7 @@ pub mod parity;
 pub mod predict;
 pub mod simulate;
 pub mod temperature;
+pub mod tune;
 
 pub use engine_forward::EngineForward;
 pub use error::{Error, Result};

@@ -241,6 +241,7 @@ impl Source {
 
     /// The whole image; if the batch is augmented and the recipe asks for random crops, one crop.
     fn picture(&self, id: SampleId, rng: Option<&mut Rng>) -> Result<Sample> {
+        self.note(id);
         Ok(match rng {
             Some(rng) if self.augment.resized_crop => self.dataset.cropped(id.split, id.index, rng)?,
             _ => self.dataset.sample(id.split, id.index)?,

@@ -17,11 +17,12 @@ use cache::Cache;
 use rayon::prelude::*;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tickless_events::augment::Normalise;
 use tickless_events::datasets::Setting;
 use tickless_events::datasets::own_file::{self, OtherSize};
 use tickless_events::formats::{EventStream, ReadOptions};
-use tickless_events::{DataRequest, Dataset, Recording, Sample, SampleKind, Sensor, datasets};
+use tickless_events::{DataRequest, Dataset, Recording, Sample, SampleKind, Sensor, Split, datasets};
 use tickless_net::recipe::{Augment, DataRecipe};
 use tickless_net::{InputKind, Shape};
 use tickless_words::UnknownWord;
@@ -33,6 +34,8 @@ pub struct Source {
     augment: Augment,
     normalise: Normalise,
     cache: Cache,
+    /// Number of samples given of the training and of the test part of the official split.
+    given: [AtomicUsize; 2],
 }
 
 impl std::fmt::Debug for Source {
@@ -97,7 +100,7 @@ impl Source {
             (_, SampleKind::Image { channels, .. }) => Normalise::unit(channels),
             (_, SampleKind::Events(_)) => Normalise::unit(2),
         };
-        Ok(Self { dataset, size, augment: recipe.augment, normalise, cache })
+        Ok(Self { dataset, size, augment: recipe.augment, normalise, cache, given: Default::default() })
     }
 
     /// The data set.
@@ -136,6 +139,7 @@ impl Source {
     /// # Errors
     /// If it cannot be decoded or the data set holds images.
     pub fn recording(&self, id: SampleId) -> Result<Arc<Recording>> {
+        self.note(id);
         self.cache.get(id, || match self.dataset.sample(id.split, id.index)? {
             Sample::Events(r) => Ok(match self.size {
                 Some(size) => r.scaled(size)?,
@@ -180,6 +184,17 @@ impl Source {
         // The recipe's files may be of several formats, and so may the user's.
         options.where_supported = true;
         Ok(options)
+    }
+
+    /// Number of samples that this source has given of a part of the official split, each time it
+    /// was asked. A test of a choice that must not see the test part reads it.
+    pub fn given(&self, split: Split) -> usize {
+        self.given[usize::from(split == Split::Test)].load(Ordering::Relaxed)
+    }
+
+    /// Counts a sample that is given.
+    fn note(&self, id: SampleId) {
+        self.given[usize::from(id.split == Split::Test)].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Memory that decoded recordings take, and their budget.

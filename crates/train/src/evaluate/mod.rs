@@ -4,10 +4,12 @@ mod across_steps;
 mod activity;
 pub mod calibrate;
 mod early_exit;
+mod operations;
 
 pub use across_steps::{Point, StepSweep, across_steps, at_configuration};
 pub use activity::{LayerActivity, SpikeCounts, activity, point_and_activity, spike_counts};
-pub use early_exit::{Exited, OverTime, early_exit, over_time, time_of_whole_passes};
+pub use early_exit::{Exited, OverTime, early_exit, over_time, over_time_with_operations, time_of_whole_passes};
+pub use operations::{Operations, point_and_operations};
 
 use crate::data::{SampleId, Source, prefetch};
 use crate::error::{Error, Result};
