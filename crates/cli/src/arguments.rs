@@ -10,7 +10,8 @@ use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use tickless::EventNeurons;
+use tickless::tune::Tuning;
+use tickless::{EventNeurons, OperatingPoint};
 use tickless::simulate::tune::Knob;
 use tickless_net::recipe::Recipe;
 use tickless_train::data::{Parts, SampleId};
@@ -79,6 +80,41 @@ impl RunArgs {
         let run = RunFolder::open(&self.run)?.load_with(self.data.as_deref())?;
         run.warnings.iter().for_each(|w| note!("warning: {w}"));
         Ok(run)
+    }
+}
+
+/// Whether a command uses the choice of `tickless tune` that a run keeps.
+#[derive(Debug, Clone, Args)]
+pub struct ChoiceArgs {
+    /// Ignore the setting that `tickless tune` has chosen for this run.
+    #[arg(long)]
+    untuned: bool,
+}
+
+impl ChoiceArgs {
+    /// The choice that the run keeps, unless it is to be ignored.
+    ///
+    /// # Errors
+    /// If the file of the choice was changed or does not belong to the run.
+    pub fn kept(&self, run: &Loaded) -> Result<Option<Tuning>> {
+        if self.untuned {
+            return Ok(None);
+        }
+        tickless::tune::kept(run).map_err(|e| anyhow::anyhow!("{e}; `--untuned` ignores it"))
+    }
+
+    /// Gives the event-driven neurons of the choice to a run in memory, if it has some. Returns the
+    /// choice then.
+    ///
+    /// # Errors
+    /// As [`kept`](Self::kept).
+    pub fn apply_neurons(&self, run: &mut Loaded) -> Result<Option<Tuning>> {
+        let kept = self.kept(run)?;
+        let kept = kept.filter(|t| matches!(t.chosen.point, OperatingPoint::EventDriven { neurons: Some(_), .. }));
+        if let Some(tuning) = &kept {
+            run.network = tuning.chosen.point.network(&run.network);
+        }
+        Ok(kept)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::arguments::{Global, LARGEST_THREADS};
 use crate::commands::{
     asynchrony, calibrate, compare, data, demo, eval, export, finetune, import, net, parity, predict, report, simulate,
-    study, train,
+    study, train, tune,
 };
 use crate::output::{self, note};
 use crate::processes::Processes;
@@ -34,6 +34,7 @@ enum Command {
     Eval(eval::Eval),
     Simulate(simulate::Simulate),
     Predict(predict::Predict),
+    Tune(tune::Tune),
     Asynchrony(asynchrony::Sweep),
     Study(study::Study),
     Calibrate(calibrate::Calibrate),
@@ -80,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Eval(c) => c.run(g, &console),
         Command::Simulate(c) => c.run(g, &console),
         Command::Predict(c) => c.run(g, &console),
+        Command::Tune(c) => c.run(g, &console),
         Command::Asynchrony(c) => c.run(g, &console),
         Command::Study(c) => c.run(g, &console),
         Command::Calibrate(c) => c.run(g, &console),

@@ -26,7 +26,7 @@ use tickless_train::progress::Progress;
   tickless eval runs/nmnist-mtt-seed1 --steps 10,300 --leak time --refractory 0.5
   tickless eval runs/nmnist-mtt-seed1 --json
   tickless eval runs/nmnist-mtt-seed1 --exit confidence          each sample stops when sure enough
-  tickless eval runs/nmnist-mtt-seed1 --exit margin,entropy --alpha 0.2,0.5,0.9 --steps 6
+  tickless eval runs/nmnist-mtt-seed1 --exit margin,entropy --alpha 0.2,0.5,0.9 --steps 6 -o exits
   tickless eval runs/cifar10-resnet18-mtt-seed1000 --calibrate   batch norm calibrated at every T
 
 Recordings are cut anew into T frames. The leak belongs to the step (`step`, the paper) or to time
@@ -43,7 +43,7 @@ pub struct Eval {
     #[arg(long)]
     steps: Option<String>,
     /// A mixed configuration: one number of steps per stage; may be given often.
-    #[arg(long, value_name = "T1,T2,..")]
+    #[arg(long, visible_alias = "mixed", value_name = "T1,T2,..", conflicts_with = "exit")]
     configuration: Vec<String>,
     /// What the leak belongs to.
     #[arg(long, value_parser = word_parser(LeakRule::WORDS))]
@@ -55,7 +55,7 @@ pub struct Eval {
     #[arg(long, default_value_t = 0)]
     limit: usize,
     /// Calibrate batch norm anew for every T, on training data cut into T frames.
-    #[arg(long, conflicts_with = "configuration")]
+    #[arg(long, conflicts_with_all = ["configuration", "exit"])]
     calibrate: bool,
     /// Run single-spike neurons with this refractory period, in steps of T_max; `none` for no
     /// period. A period of at most 1 step changes a result only if T is above T_max and the leak

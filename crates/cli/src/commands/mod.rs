@@ -18,3 +18,4 @@ pub mod report;
 pub mod simulate;
 pub mod study;
 pub mod train;
+pub mod tune;

@@ -1,7 +1,8 @@
 //! `tickless predict RUN FILE...`: classifies recordings, images and streams with a trained run.
 
+use super::early_exit::UNCALIBRATED;
 use super::eval::steps;
-use crate::arguments::{Global, PeriodArg, RunArgs, word_parser};
+use crate::arguments::{ChoiceArgs, Global, PeriodArg, RunArgs, word_parser};
 use crate::output::{note, say};
 use crate::progress::Console;
 use crate::reading::{ReadArgs, explained_below};
@@ -11,6 +12,7 @@ use clap::Args;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tickless::predict::{Answer, Heard, Predictor, Spent, StreamOptions, Why};
+use tickless::tune::Tuning;
 use tickless::{ExitAt, OperatingPoint};
 use tickless_engine::Forgetting;
 use tickless_events::datasets::own_file::OtherSize;
@@ -77,6 +79,8 @@ pub struct Predict {
     #[arg(long)]
     scale: bool,
     #[command(flatten)]
+    choice: ChoiceArgs,
+    #[command(flatten)]
     stream: StreamArgs,
     #[command(flatten)]
     read: ReadArgs,
@@ -124,6 +128,9 @@ struct Line<'a> {
     scores: &'a [f32],
     /// How it was answered.
     setting: String,
+    /// The budget for which `tune` has chosen this setting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tuned_for: Option<&'a str>,
     #[serde(flatten)]
     heard: Option<HeardLine>,
 }
@@ -164,10 +171,16 @@ impl Predict {
             !image || streams == 0,
             "`-` is a stream of events, and this run was trained on images: give an image file"
         );
-        let at = self.point(&run, streams > 0)?;
+        let tuned = self.tuned(&run, streams > 0)?;
+        let at = match &tuned {
+            Some(tuning) => tuning.chosen.point.clone(),
+            None => self.point(&run, streams > 0)?,
+        };
+        let budget = tuned.map(|t| t.budget.to_string());
         let options = self.stream_options(&run)?;
         let predictor = Predictor::new(&run, run.model(&device(&global.device)?)?, at, console)?;
-        let printer = Printer::new(&run, &predictor, self.top, global.json);
+        let names = run.source.dataset().class_names();
+        let printer = Printer { names, predictor: &predictor, top: self.top, json: global.json, budget };
         printer.head(streams > 0, &options);
         for file in &self.files {
             let name = file.display().to_string();
@@ -178,6 +191,25 @@ impl Predict {
             done.map_err(explained_below)?;
         }
         Ok(())
+    }
+
+    /// The choice that the run keeps, if no option asks for another form and it can answer.
+    fn tuned(&self, run: &Loaded, is_stream: bool) -> Result<Option<Tuning>> {
+        let asked = self.steps.is_some()
+            || self.configuration.is_some()
+            || self.leak.is_some()
+            || self.event_driven
+            || self.exit.is_some();
+        if asked {
+            return Ok(None);
+        }
+        let kept = self.choice.kept(run)?;
+        // A stream is answered while it comes only without a clock, and when it is sure.
+        let answers = |t: &Tuning| match t.chosen.point {
+            OperatingPoint::EventDriven { exit, .. } => !is_stream || exit.is_some(),
+            OperatingPoint::Clocked { .. } => !is_stream,
+        };
+        Ok(kept.filter(answers))
     }
 
     /// The operating point that the options ask for.
@@ -293,13 +325,11 @@ struct Printer<'a> {
     predictor: &'a Predictor<'a>,
     top: usize,
     json: bool,
+    /// The budget of the choice that is used, if one is.
+    budget: Option<String>,
 }
 
-impl<'a> Printer<'a> {
-    fn new(run: &Loaded, predictor: &'a Predictor<'a>, top: usize, json: bool) -> Self {
-        Self { names: run.source.dataset().class_names(), predictor, top, json }
-    }
-
+impl Printer<'_> {
     fn name(&self, class: usize) -> &str {
         self.names.get(class).map_or("?", String::as_str)
     }
@@ -307,10 +337,7 @@ impl<'a> Printer<'a> {
     fn head(&self, is_stream: bool, options: &StreamOptions) {
         let temperature = self.predictor.temperature();
         if !temperature.is_calibrated() {
-            note!(
-                "the confidence is uncalibrated, because the run has no validation part: train with `data.validation = \
-                 0.1` to get one"
-            );
+            note!("{UNCALIBRATED}");
         }
         if self.json {
             return;
@@ -319,7 +346,9 @@ impl<'a> Printer<'a> {
             0 => "confidence uncalibrated".to_owned(),
             n => format!("confidence calibrated on {n} validation samples (g = {:.3})", temperature.gain),
         };
-        say!("{}; {calibrated}", self.predictor.at());
+        let chosen = self.budget.as_ref().map(|b| format!(" (chosen by `tune` for {b}; --steps, --event-driven or \
+             --untuned override it)"));
+        say!("{}{}; {calibrated}", self.predictor.at(), chosen.unwrap_or_default());
         if is_stream && matches!(self.predictor.at(), OperatingPoint::EventDriven { .. }) {
             let ms = |us: u64| us as f64 / 1e3;
             let how = match options.forgetting {
@@ -349,6 +378,7 @@ impl<'a> Printer<'a> {
                     .collect(),
                 scores: &answer.scores,
                 setting: self.predictor.at().to_string(),
+                tuned_for: self.budget.as_deref(),
                 heard: heard.map(|(heard, options)| HeardLine {
                     object: heard.object,
                     t_us: heard.t_us,

@@ -15,6 +15,7 @@ mod recordings;
 mod report;
 mod texts;
 mod training;
+mod tune;
 
 use serde_json::Value;
 use tickless::net::Layer;

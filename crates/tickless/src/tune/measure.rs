@@ -42,7 +42,10 @@ impl Measured {
 }
 
 /// Measures a point on `ids`; `gain` is the temperature of its exit.
-pub(super) fn measure(
+///
+/// # Errors
+/// If a sample cannot be decoded, the network cannot run so, or the user stops.
+pub fn measure(
     run: &Loaded,
     model: &Model,
     ids: &[SampleId],
@@ -61,7 +64,9 @@ pub(super) fn measure(
         }
         OperatingPoint::EventDriven { exit, .. } => {
             let exits: Vec<ExitAt> = exit.iter().copied().collect();
+            progress.start("event-driven", ids.len() as u64, "recording");
             let all = event_driven(run, ids, point, &exits, gain, progress)?;
+            progress.finish();
             // With an exit, the last entry is the run to the end.
             all.into_iter().next().ok_or(crate::Error::NoRecordings)
         }
@@ -97,8 +102,11 @@ pub(super) fn at_exit(all: &OverTime, point: &OperatingPoint, exit: ExitAt, gain
     Measured { steps: Some(exited.mean_steps()), ..measured }
 }
 
-/// Measures event-driven runs with each of these exits, and one to the end, from one run.
-pub(super) fn event_driven(
+/// Measures event-driven runs with each of these exits, and last one to the end, from one run.
+///
+/// # Errors
+/// As [`measure`].
+pub fn event_driven(
     run: &Loaded,
     ids: &[SampleId],
     point: &OperatingPoint,

@@ -7,7 +7,7 @@
 
 mod budget;
 mod kept;
-mod measure;
+pub mod measure;
 pub mod search;
 
 pub use budget::{Budget, Quantity};
@@ -83,9 +83,7 @@ pub fn tune(run: &Loaded, model: &Model, plan: &Plan, progress: &dyn Progress) -
         return Err(Error::Budget { budget: plan.budget.to_string(), nearest });
     };
     let temperature = temperature(run, model, &chosen.point, progress)?;
-    progress.start("test part", run.parts.test.len() as u64, "sample");
     let test = measure(run, model, &run.parts.test, &chosen.point, temperature.gain, progress)?;
-    progress.finish();
     let weights = run.checksum.clone();
     Ok(Tuning { format: kept::FORMAT, weights, budget: plan.budget, chosen, test, temperature, tried })
 }
