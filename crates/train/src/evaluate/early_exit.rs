@@ -22,7 +22,7 @@ use crate::seed;
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
-use tickless_net::{Exit, InputKind, LeakRule, NodeId};
+use tickless_net::{Exit, InputKind, Layer, LeakRule, NodeId};
 
 /// The result of a run with early exit.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -196,11 +196,25 @@ pub fn over_time_with_operations(
     leak: LeakRule,
     progress: &dyn Progress,
 ) -> Result<OverTime> {
+    let configuration = vec![steps; model.network().stages()];
+    let (t_max, step_us) = (setting.t_max, setting.step_us);
+    let of_leak = leak_of(model, leak);
+    // Each step is a pass of its own, which reads a map once.
+    let pass = Pass { configuration: &configuration, norm: NormMode::Running, leak: of_leak, t_max, step_us };
+    let counter = Counter::new(model, &pass).step_by_step();
     let mut operations = vec![Operations::default(); setting.ids.len() * steps];
-    let counter = Counter::new(model.network());
+    // The nodes before the first neuron give the same values of an image at every step, and the run
+    // computes them at the first one only.
+    let image = model.network().input().kind == InputKind::Image;
+    let neuron = |n: &tickless_net::Node| matches!(n.layer, Layer::Neuron(_));
+    let first = model.network().nodes().iter().position(neuron).unwrap_or(0);
     let count = &mut |step: usize, samples: &[usize], node: NodeId, s: &Sequence| {
-        let at: Vec<usize> = samples.iter().map(|sample| sample * steps + step).collect();
-        counter.count(node, s, &at, &mut operations);
+        let again = image && step == 0 && !matches!(node, NodeId::Node(i) if i >= first);
+        counter.count(node, s, |after, row, n| {
+            for at in (step + after..steps).take(if again { steps } else { 1 }) {
+                operations[samples[row] * steps + at] += n;
+            }
+        });
     };
     let all = record(model, setting, (steps, leak), progress, Some(count))?;
     Ok(OverTime { operations, ..all })

@@ -1,17 +1,17 @@
-//! Counts the synaptic operations of a clocked run, sample by sample.
+//! Counts the synaptic operations of a clocked run, sample by sample and step by step, by the
+//! definitions of NeuroBench.
 //!
 //! ```text
-//! one operation      a non-zero input of a convolution, a linear layer or a recurrent connection,
-//!                    and one weight that it meets within the borders of the map
-//! accumulate         the input is 1 or −1
-//! multiply           any other input: a multiply-accumulate
+//! one operation      a value other than 0 that a convolution, a linear layer or a dense recurrent
+//!                    connection reads at a step, and one weight other than 0 that it meets
+//! accumulate         an operation of a layer all of whose inputs at this step are 0, 1 or −1
+//! multiply           any other operation: a multiply-accumulate
 //! energy estimate    0.9 pJ per accumulate, 4.6 pJ per multiply-accumulate (45 nm)
 //! ```
 //!
-//! A layer that reads the same value at several steps computes once (a static image before the
-//! first neuron, the steps before a TTM that repeats them), and so it is counted once. Attention
-//! counts all products of a step. Source of the energies: Horowitz, ISSCC 2014; they are an
-//! estimate, not a measurement.
+//! A layer that reads the same values at several steps is charged at each of them, although the
+//! kernels compute it once. Source of the energies: Horowitz, ISSCC 2014; they are an estimate, not a
+//! measurement.
 
 use super::{Point, Score, Setting, conditions_in_words, leak_of};
 use crate::data::prefetch;
@@ -22,7 +22,8 @@ use crate::progress::Progress;
 use crate::seed;
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
-use tickless_net::{Axis, Layer, LeakRule, Network, Node, NodeId, RecurrentKind};
+use tickless_net::neurobench::fan_out;
+use tickless_net::{Layer, LeakRule, NodeId};
 
 /// Energy of an accumulate in pJ.
 const ACCUMULATE_PJ: f64 = 0.9;
@@ -63,14 +64,15 @@ impl AddAssign for Operations {
     }
 }
 
-/// The weights that the values of one map meet in one layer.
+/// The weights that each value of a map meets in one layer.
 #[derive(Debug)]
 struct FanOut {
-    /// Weights per value for each row and column; one entry each if the place does not matter.
-    rows: Vec<f64>,
-    columns: Vec<f64>,
-    /// Whether a pending map of time that is no plain repeat comes first.
-    after_time_map: bool,
+    /// One entry per value, in (channel, y, x) order.
+    weights: Vec<u32>,
+    /// The stage of the layer that reads the map.
+    stage: usize,
+    /// Of recurrent connections: the number of steps after which a spike returns.
+    delay: usize,
 }
 
 /// Counts the operations that the outputs of nodes cause.
@@ -78,73 +80,62 @@ struct FanOut {
 pub(super) struct Counter {
     input: Vec<FanOut>,
     nodes: Vec<Vec<FanOut>>,
-    /// Operations of each node per step, whatever its inputs are.
-    constant: Vec<f64>,
+    configuration: Vec<usize>,
 }
 
 impl Counter {
-    pub(super) fn new(network: &Network) -> Self {
+    /// A counter for passes of this kind.
+    pub(super) fn new(model: &Model, pass: &Pass<'_>) -> Self {
+        let (network, weights) = (model.network(), model.weights());
         let nodes = network.nodes();
-        let mut all =
-            Self { input: Vec::new(), nodes: nodes.iter().map(|_| Vec::new()).collect(), constant: vec![0.0; nodes.len()] };
+        let configuration = pass.configuration.to_vec();
+        let mut all = Self { input: Vec::new(), nodes: nodes.iter().map(|_| Vec::new()).collect(), configuration };
         for (i, node) in nodes.iter().enumerate() {
-            if let Some(fan_out) = fan_out(node) {
-                match node.from.first() {
-                    Some(NodeId::Node(j)) => all.nodes[*j].push(fan_out),
-                    _ => all.input.push(fan_out),
-                }
-            }
-            match (node.layer, &node.from[..]) {
-                (Layer::Attention(a), [q, k, v]) => {
-                    let [q, k, v] = [*q, *k, *v].map(|id| network.shape_of(id));
-                    all.constant[i] = a.operations(q, k, v) as f64;
-                }
-                (Layer::Neuron(_), _) => {
-                    if let Some(recurrent) = node.recurrent {
-                        let each = match recurrent.kind {
-                            RecurrentKind::Dense => node.output.channels as f64,
-                            RecurrentKind::OneToOne => 1.0,
-                        };
-                        all.nodes[i].push(FanOut { rows: vec![each], columns: vec![1.0], after_time_map: false });
-                    }
-                }
-                _ => {}
+            let stage = node.stage.unwrap_or(0);
+            let steps = pass.configuration.get(stage).copied().unwrap_or(1);
+            let delay = node.recurrent.and_then(|r| r.steps(pass.leak, pass.t_max, steps, pass.step_us));
+            let Some(fan_out) = fan_out(network, &weights, i) else { continue };
+            let fan_out = FanOut { weights: fan_out.effective, stage, delay: delay.unwrap_or(0) };
+            match node.from.first() {
+                // The inputs of recurrent connections are the layer's own spikes.
+                _ if matches!(node.layer, Layer::Neuron(_)) => all.nodes[i].push(fan_out),
+                Some(NodeId::Node(j)) => all.nodes[*j].push(fan_out),
+                _ => all.input.push(fan_out),
             }
         }
         all
     }
 
-    /// Adds the operations that a node's output, or the network's input, causes to those of each
-    /// sample: `into[samples[b]]` gets those of row b.
-    pub(super) fn count(&self, node: NodeId, s: &Sequence, samples: &[usize], into: &mut [Operations]) {
+    /// The counter for passes of one step each.
+    pub(super) fn step_by_step(self) -> Self {
+        let configuration = vec![1; self.configuration.len()];
+        Self { configuration, ..self }
+    }
+
+    /// Adds the operations that a node's output, or the network's input, causes: `add` gets them for
+    /// each step of the map and each sample of the batch. A map of one step that a layer reads at
+    /// several is charged as often.
+    pub(super) fn count(&self, node: NodeId, s: &Sequence, mut add: impl FnMut(usize, usize, Operations)) {
         let fan_outs = match node {
             NodeId::Input => &self.input,
-            NodeId::Node(i) => {
-                if self.constant[i] > 0.0 {
-                    let each = self.constant[i] * s.steps() as f64;
-                    samples.iter().for_each(|&sample| into[sample].multiplies += each);
-                }
-                &self.nodes[i]
-            }
+            NodeId::Node(i) => &self.nodes[i],
         };
+        if fan_outs.is_empty() {
+            return;
+        }
+        let (steps, batch) = (s.steps(), s.batch());
+        let all: Vec<f32> = s.clone().tensor().into_data().try_into_vec().expect("every tensor of this crate is f32");
         for fan_out in fan_outs {
-            let whole = fan_out.after_time_map && !s.is_repeated();
-            let s = if whole { s.clone().materialise() } else { s.clone() };
-            let held = s.channels_first().held().clone();
-            let [_, channels, height, width] = held.dims();
-            let values: Vec<f32> = held.into_data().try_into_vec().expect("every tensor of this crate is f32");
-            let weights = |y: usize, x: usize| {
-                let of = |all: &[f64], i: usize| if all.len() == 1 { all[0] } else { all[i] };
-                of(&fan_out.rows, y) * of(&fan_out.columns, x)
-            };
-            // Rows of the tensor are step after step, each with all samples.
-            for (row, map) in values.chunks_exact(channels * height * width).enumerate() {
-                let mut sum = Operations::default();
-                for (at, &v) in map.iter().enumerate().filter(|(_, v)| **v != 0.0) {
-                    let n = weights(at / width % height, at % width);
-                    if v.abs() == 1.0 { sum.accumulates += n } else { sum.multiplies += n }
-                }
-                into[samples[row % samples.len()]] += sum;
+            let times = (self.configuration.get(fan_out.stage).copied().unwrap_or(1) / steps.max(1)).max(1);
+            for (row, frame) in all.chunks_exact(fan_out.weights.len()).enumerate() {
+                let (step, sample) = (row / batch, row % batch);
+                let values = frame.iter().zip(&fan_out.weights).filter(|(v, _)| **v != 0.0);
+                let (n, graded) = values.fold((0u64, false), |(n, graded), (v, w)| {
+                    (n + u64::from(*w), graded || v.abs() != 1.0)
+                });
+                let n = n as f64 * times as f64;
+                let of = |accumulates, multiplies| Operations { accumulates, multiplies };
+                add(step + fan_out.delay, sample, if graded { of(0.0, n) } else { of(n, 0.0) });
             }
         }
     }
@@ -170,8 +161,8 @@ pub fn point_and_operations(
     let frames = configuration.first().copied().unwrap_or(1);
     let size = setting.batch_at(configuration.iter().copied().max().unwrap_or(1));
     let constants = model.constants();
-    let counter = Counter::new(model.network());
-    let (mut score, mut all) = (Score::default(), vec![Operations::default()]);
+    let counter = Counter::new(model, &pass);
+    let (mut score, mut all) = (Score::default(), Operations::default());
     let conditions = conditions_in_words(configuration, leak);
     let (mut left, mut counted_samples) = (counted.min(setting.ids.len()), 0);
     progress.start("evaluate", setting.ids.len() as u64, "sample");
@@ -186,11 +177,13 @@ pub fn point_and_operations(
         // Whole batches are counted, because a pass runs all samples of one.
         if left > 0 {
             left = left.saturating_sub(labels.len());
-            let samples = vec![0; labels.len()];
-            counter.count(NodeId::Input, &input, &samples, &mut all);
-            let mut see = |i: usize, s: &Sequence| counter.count(NodeId::Node(i), s, &samples, &mut all);
-            model.forward(&constants, input, &pass, &mut rng(), Some(&mut see))?;
             counted_samples += labels.len();
+            // A spike that would return after the last step is not charged.
+            let most = configuration.iter().copied().max().unwrap_or(1);
+            let mut add = |step: usize, _: usize, n: Operations| if step < most { all += n };
+            counter.count(NodeId::Input, &input, &mut add);
+            let mut see = |i: usize, s: &Sequence| counter.count(NodeId::Node(i), s, &mut add);
+            model.forward(&constants, input, &pass, &mut rng(), Some(&mut see))?;
         }
         progress.advance(labels.len() as u64, &conditions);
         if progress.cancelled() {
@@ -199,48 +192,15 @@ pub fn point_and_operations(
         Ok(())
     })?;
     progress.finish();
-    Ok((Point::of(configuration.to_vec(), leak, score), all[0].per(counted_samples)))
-}
-
-/// The weights that an input of a layer meets; `None` for layers without weights.
-fn fan_out(node: &Node) -> Option<FanOut> {
-    match node.layer {
-        Layer::Conv(c) => {
-            let rows = reach(c.window.rows, node.input.height);
-            let each = (c.out / c.groups) as f64;
-            let rows = rows.into_iter().map(|n| n * each).collect();
-            Some(FanOut { rows, columns: reach(c.window.columns, node.input.width), after_time_map: c.bias })
-        }
-        Layer::Linear(l) => Some(FanOut { rows: vec![l.out as f64], columns: vec![1.0], after_time_map: l.bias }),
-        _ => None,
-    }
-}
-
-/// For each of `len` inputs, the number of outputs whose window reads it.
-fn reach(axis: Axis, len: usize) -> Vec<f64> {
-    let mut counts = vec![0.0; len];
-    for o in 0..axis.positions(len).unwrap_or(0) {
-        for k in 0..axis.kernel {
-            if let Some(count) = (o * axis.stride + k * axis.dilation).checked_sub(axis.before).and_then(|i| counts.get_mut(i)) {
-                *count += 1.0;
-            }
-        }
-    }
-    counts
+    Ok((Point::of(configuration.to_vec(), leak, score), all.per(counted_samples)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use burn::tensor::Device;
-    use tickless_net::{Conv, InputKind, NetworkBuilder, Neuron, Shape};
-
-    #[test]
-    fn a_value_meets_the_weights_whose_windows_read_it() {
-        assert_eq!(reach(Axis::new(3, 1, 1), 4), [2.0, 3.0, 3.0, 2.0]);
-        assert_eq!(reach(Axis::new(2, 2, 0), 5), [1.0, 1.0, 1.0, 1.0, 0.0], "the last input has no window");
-        assert_eq!(reach(Axis::new(3, 2, 1), 4), [1.0, 2.0, 1.0, 1.0]);
-    }
+    use std::sync::Arc;
+    use tickless_net::{Array, Conv, InputKind, NetworkBuilder, Neuron, Shape, Weights};
 
     #[test]
     fn operations_are_those_counted_by_hand() {
@@ -248,23 +208,37 @@ mod tests {
         let at = b.conv(b.input(), Conv::c3(4));
         let at = b.neuron(at, Neuron::lif());
         b.linear(at, 2, false);
-        let network = b.build().unwrap();
-        let counter = Counter::new(&network);
-        // Two samples and two steps: the corner of the first sample at step 1, the centre with value
+        let network = Arc::new(b.build().unwrap());
+        let mut weights = Weights::default();
+        weights.insert("conv1.weight", Array::full(&[4, 1, 3, 3], 0.5));
+        let linear = (0..72).map(|i| if i < 36 { 0.0 } else { 1.0 }).collect();
+        weights.insert("linear1.weight", Array::new(vec![2, 36], linear));
+        let model = Model::new(network, &weights, &Device::flex()).unwrap();
+        let pass = Pass {
+            configuration: &[2],
+            norm: NormMode::Running,
+            leak: LeakRule::Step,
+            t_max: 2,
+            step_us: None,
+        };
+        let counter = Counter::new(&model, &pass);
+        // Two samples and two steps: the corner of the first sample at step 1; the centre with value
         // 2 and an edge with value −1 of the second at step 2.
         let mut values = vec![0.0f32; 2 * 2 * 9];
         values[0] = 1.0;
         values[27 + 4] = 2.0;
         values[27 + 1] = -1.0;
         let input = Sequence::from_values(values, [2, 2, 1, 3, 3], &Device::flex());
-        let mut all = vec![Operations::default(); 9];
-        counter.count(NodeId::Input, &input, &[7, 3], &mut all);
-        assert_eq!((all[7].accumulates, all[7].multiplies), (4.0 * 4.0, 0.0));
-        assert_eq!((all[3].accumulates, all[3].multiplies), (4.0 * 6.0, 4.0 * 9.0));
+        let mut all = vec![Operations::default(); 4];
+        counter.count(NodeId::Input, &input, |step, sample, n| all[2 * step + sample] += n);
+        let pairs: Vec<(f64, f64)> = all.iter().map(|o| (o.accumulates, o.multiplies)).collect();
+        assert_eq!(pairs, [(4.0 * 4.0, 0.0), (0.0, 0.0), (0.0, 0.0), (0.0, 4.0 * (9.0 + 6.0))]);
+        // Every spike meets one of two weights of the linear layer, because those of a class are 0.
         let spikes = Sequence::from_values([vec![1.0f32; 36], vec![0.0; 36]].concat(), [1, 2, 4, 3, 3], &Device::flex());
-        let mut all = vec![Operations::default(); 2];
-        counter.count(NodeId::Node(1), &spikes, &[0, 1], &mut all);
-        assert_eq!((all[0].total(), all[1].total()), (72.0, 0.0));
-        assert!((all[0].energy_nj() - 72.0 * 0.9e-3).abs() < 1e-12);
+        let mut sum = Operations::default();
+        counter.count(NodeId::Node(1), &spikes, |_, _, n| sum += n);
+        // One step that the layer reads at two.
+        assert_eq!((sum.accumulates, sum.multiplies), (72.0, 0.0));
+        assert!((sum.energy_nj() - 72.0 * 0.9e-3).abs() < 1e-12);
     }
 }
