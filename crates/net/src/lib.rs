@@ -15,6 +15,7 @@ pub mod init;
 pub mod interop;
 pub mod layer;
 pub mod network;
+pub mod neurobench;
 pub mod quantise;
 pub mod recipe;
 pub mod shape;

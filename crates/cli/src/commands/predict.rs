@@ -20,7 +20,6 @@ use tickless_events::formats::{self, EventReader, ReadOptions};
 use tickless_net::{ExitRule, InputKind, LeakRule};
 use tickless_train::data::Source;
 use tickless_train::device::device;
-use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
 
 /// Classify recordings, images, or a stream from a pipe.

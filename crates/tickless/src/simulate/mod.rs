@@ -116,7 +116,7 @@ fn compile_with(run: &Loaded, quantised: bool) -> tickless_engine::Result<Progra
 }
 
 /// A recording of a run.
-fn load(run: &Loaded, id: SampleId) -> tickless_train::Result<Arc<Recording>> {
+pub(crate) fn load(run: &Loaded, id: SampleId) -> tickless_train::Result<Arc<Recording>> {
     run.source.recording(id)
 }
 
