@@ -248,6 +248,23 @@ pub struct FirstInput {
     pub kernel: KernelChoice,
 }
 
+impl FirstInput {
+    /// The operator of a layer with this input.
+    ///
+    /// # Panics
+    /// If the first-layer operator does not support the convolution (see [`FirstOp::fits`]).
+    fn op(&self, neuron: NeuronOp, branch: Branch, pool: Option<(usize, f32)>) -> FirstOp {
+        let Self { x, weight, padding, kernel } = self;
+        let ([_, channels, height, width], [out, _, side, _]) = (x.dims(), weight.dims());
+        assert!(FirstOp::fits(1, *padding, side, channels), "{:?} is no first layer's weight", weight.dims());
+        let geometry = Geometry { channels, height, width, out, kernel: side, stride: 1, padding: *padding };
+        let (height, width) = (geometry.out_height(), geometry.out_width());
+        let pool = pool.map(|(kernel, scale)| TilePool { kernel, scale, height, width, channels: out, last: true });
+        let conv = ConvOp::new(geometry, *kernel, Precision::F32);
+        FirstOp { conv, fused: FusedOp { neuron, branches: vec![branch], pool } }
+    }
+}
+
 /// A convolution and its only consumer, a fused layer of one branch, as one operator (see
 /// [`cpu::first`]). It is fast if the input is mostly zeros and needs no gradient.
 ///
@@ -273,16 +290,9 @@ impl FirstLayer {
         neuron: NeuronOp,
         pool: Option<(usize, f32)>,
     ) -> Self {
-        let FirstInput { x, weight, padding, kernel } = &input;
-        let ([_, channels, height, width], [out, _, side, _]) = (x.dims(), weight.dims());
-        assert!(FirstOp::fits(1, *padding, side, channels), "{:?} is no first layer's weight", weight.dims());
-        let geometry = Geometry { channels, height, width, out, kernel: side, stride: 1, padding: *padding };
-        let (height, width) = (geometry.out_height(), geometry.out_width());
-        let pool = pool.map(|(kernel, scale)| TilePool { kernel, scale, height, width, channels: out, last: true });
-        let norm = parameters(norm, branch.norm);
-        let conv = ConvOp::new(geometry, *kernel, Precision::F32);
-        let op = FirstOp { conv, fused: FusedOp { neuron, branches: vec![branch], pool } };
-        let (x, w) = (x.clone().into_dispatch(), weight.clone().into_dispatch());
+        let op = input.op(neuron, branch, pool);
+        let norm = parameters(norm, op.fused.branches[0].norm);
+        let (x, w) = (input.x.clone().into_dispatch(), input.weight.clone().into_dispatch());
         let encoded = <Dispatch as SpikingOps>::first_encode(x, w, op.clone());
         Self { input, encoded, norm, op }
     }

@@ -389,6 +389,19 @@ mod tests {
     }
 
     #[test]
+    fn a_reset_in_the_next_step_has_no_period_no_adaptation_and_if_repeated_no_limit() {
+        for reset in [Reset::SoftDelayed, Reset::SoftRepeated] {
+            let n = Neuron { reset, v_min: None, ..Neuron::lif() };
+            n.check().unwrap();
+            let refused = |part| Err(Error::LateReset { reset: reset.as_str(), part });
+            assert_eq!(Neuron { refractory: Some(Refractory::steps(0.5)), ..n }.check(), refused("refractory"));
+            assert_eq!(Neuron { adaptation: Neuron::adaptive_lif().adaptation, ..n }.check(), refused("adaptation"));
+            let limited = Neuron { v_min: Some(-1.0), ..n }.check();
+            assert_eq!(limited, if reset == Reset::SoftRepeated { refused("v_min") } else { Ok(()) });
+        }
+    }
+
+    #[test]
     fn a_learned_decay_is_the_inverse_of_its_lambda() {
         for lambda in [0.01f32, 0.5, 0.9, 0.999] {
             assert!((learned_lambda(learned_decay(lambda)) - lambda).abs() < 1e-6);

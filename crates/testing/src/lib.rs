@@ -10,11 +10,13 @@
 //! | [`recipes`] | recipes of small trainings |
 //! | [`clocked`] | simulates a network step by step, all layers in the same step |
 //! | [`event_driven`] | simulates a network event by event, layer by layer |
+//! | [`close`](mod@close) | compares lists of values of different orders of addition |
 //! | [`errors`] | asserts the kind of an error and its values |
 //! | [`hang`] | decides when a test calls a computation hung |
 //! | [`generate`] | random networks, weights, steps, events and recordings from a seed |
 
 pub mod clocked;
+pub mod close;
 pub mod command;
 pub mod errors;
 pub mod event_driven;

@@ -17,6 +17,7 @@ use tickless_net::{
     Neuron, NodeId, Pool, PoolKind, Shape, Weights, Window,
 };
 use tickless_testing::clocked;
+use tickless_testing::close::close;
 use tickless_testing::generate::Rng;
 use tickless_testing::generate::exact::{dyadic, dyadic_weights};
 use tickless_testing::layers::Map;
@@ -185,7 +186,7 @@ fn attention_takes_the_cheaper_of_both_orders_and_both_are_its_definition() {
         let x = dyadic(&mut r, shape.len());
         let expected: Vec<f32> = defined(&net, &weights, &x).iter().map(|v| *v as f32).collect();
         for kernel in [KernelChoice::Auto, KernelChoice::Plain] {
-            close(&format!("{side}×{side}, {kernel:?}"), &run(&net, &weights, &x, kernel), &expected);
+            close(&format!("{side}×{side}, {kernel:?}"), &run(&net, &weights, &x, kernel), &expected, 1e-4);
         }
     }
 }
@@ -250,13 +251,6 @@ struct Trained {
     gradients: Vec<Vec<f32>>,
 }
 
-fn close(what: &str, a: &[f32], b: &[f32]) {
-    let largest = b.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
-    for (i, (x, y)) in a.iter().zip(b).enumerate() {
-        assert!((x - y).abs() <= 1e-4 * largest, "{what}: value {i} is {x}, expected {y} (largest {largest})");
-    }
-}
-
 #[test]
 fn with_and_without_kernels_a_network_of_every_layer_trains_alike_at_any_configuration() {
     let net = every_layer(0.5, false);
@@ -266,9 +260,9 @@ fn with_and_without_kernels_a_network_of_every_layer_trains_alike_at_any_configu
     {
         let of = |kernel| trained(&net, kernel, configuration, NormMode::Running, k as u64);
         let (ours, plain) = (of(KernelChoice::Auto), of(KernelChoice::Plain));
-        close(&format!("logits at {configuration:?}"), &ours.logits, &plain.logits);
+        close(&format!("logits at {configuration:?}"), &ours.logits, &plain.logits, 1e-4);
         for (i, (a, b)) in ours.gradients.iter().zip(&plain.gradients).enumerate() {
-            close(&format!("gradient {i} at {configuration:?}"), a, b);
+            close(&format!("gradient {i} at {configuration:?}"), a, b, 1e-4);
         }
         fired += usize::from(plain.logits.iter().any(|l| *l != 0.0));
     }
@@ -298,7 +292,7 @@ fn a_network_of_every_layer_runs_as_the_simulator_step_by_step() {
             let pass = pass(&configuration, t);
             let ours = values(model.forward(&model.constants(), x, &pass, &mut rng, None).unwrap().logits);
             let expected: Vec<f32> = expected.steps.iter().flatten().map(|v| *v as f32).collect();
-            close(&format!("T = {t}, {kernel:?}"), &ours, &expected);
+            close(&format!("T = {t}, {kernel:?}"), &ours, &expected, 1e-4);
         }
     }
     assert!(spikes > 100.0, "the network is silent: {spikes} spikes");

@@ -11,6 +11,7 @@ use tickless_kernels::ttm::TimeMap;
 use tickless_kernels::{NeuronOp, neuron, reference};
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::{Conv, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, Pool, Shape, TtmMode};
+use tickless_testing::close::close;
 use tickless_train::model::NormMode;
 use tickless_train::model::Sequence;
 use tickless_train::model::{Model, Pass};
@@ -26,23 +27,6 @@ fn tensor<const D: usize>(data: Vec<f32>, shape: [usize; D], device: &Device) ->
 
 fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {
     t.into_data().try_into_vec().expect("f32")
-}
-
-fn close(what: &str, a: &[f32], b: &[f32], relative: f32) -> Result<(), TestCaseError> {
-    prop_assert_eq!(a.len(), b.len());
-    let largest = b.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
-    for (i, (x, y)) in a.iter().zip(b).enumerate() {
-        prop_assert!(
-            (x - y).abs() <= relative * largest,
-            "{}: value {} is {}, expected {} (largest {})",
-            what,
-            i,
-            x,
-            y,
-            largest
-        );
-    }
-    Ok(())
 }
 
 fn any_mode() -> impl Strategy<Value = TtmMode> {
@@ -79,10 +63,10 @@ proptest! {
             (values(y), values(x.grad(&gradients).unwrap()), gw, gb)
         };
         let (early, late) = (run(true), run(false));
-        close("output", &early.0, &late.0, 1e-5)?;
-        close("gradient of the input", &early.1, &late.1, 1e-5)?;
-        close("gradient of the weight", &early.2, &late.2, 1e-5)?;
-        close("gradient of the bias", &early.3, &late.3, 1e-5)?;
+        close("output", &early.0, &late.0, 1e-5);
+        close("gradient of the input", &early.1, &late.1, 1e-5);
+        close("gradient of the weight", &early.2, &late.2, 1e-5);
+        close("gradient of the bias", &early.3, &late.3, 1e-5);
     }
 
     #[test]
@@ -95,7 +79,7 @@ proptest! {
         let expected = reference::map_time(reference::map_time(x.clone(), &one), &two);
         let y = Sequence::new(x, a).map_time(one).map_time(two);
         prop_assert_eq!((y.steps(), y.batch()), (c, 2));
-        close("output", &values(y.tensor()), &values(expected), 1e-6)?;
+        close("output", &values(y.tensor()), &values(expected), 1e-6);
     }
 
     #[test]
@@ -126,9 +110,9 @@ proptest! {
         };
         let (ours, expected) = (run(false), run(true));
         prop_assert_eq!(&ours.0, &expected.0, "logits: all sums are exact");
-        close("gradient of the input", &ours.1, &expected.1, 1e-5)?;
+        close("gradient of the input", &ours.1, &expected.1, 1e-5);
         for (p, (a, b)) in model.parameters.iter().zip(ours.2.iter().zip(&expected.2)) {
-            close(&p.name, a, b, 1e-5)?;
+            close(&p.name, a, b, 1e-5);
         }
     }
 }

@@ -1,20 +1,25 @@
 //! `tickless eval RUN --steps 1..20`: evaluates one set of weights at every T.
 
 use super::early_exit::EarlyExitArgs;
-use crate::arguments::{Global, Part, PeriodArg, RunArgs, word_parser};
+use crate::arguments::{ChoiceArgs, Global, Part, PeriodArg, RunArgs, word_parser};
 use crate::output::{print_json, say};
 use crate::progress::Console;
 use crate::results::Evaluation;
 use crate::results::stored;
 use anyhow::{Result, bail};
 use clap::Args;
+use serde::Serialize;
+use tickless::tune::measure::measure;
+use tickless::tune::{Budget, Measured, Tuning};
 use tickless_kernels::Precision;
 use tickless_net::LeakRule;
 use tickless_net::recipe::LARGEST_STEPS;
+use tickless_train::data::SampleId;
 use tickless_train::device::device;
 use tickless_train::evaluate::{Setting, StepSweep, across_steps, activity, at_configuration};
-use tickless_train::model::check_configuration;
+use tickless_train::model::{Model, check_configuration};
 use tickless_train::progress::Progress;
+use tickless_train::run::Loaded;
 
 /// Evaluate a run at many numbers of time steps.
 #[derive(Debug, Args)]
@@ -35,7 +40,8 @@ norm are those of T_max; recordings cut into far fewer frames have more events i
 `--calibrate`.
 
 The run keeps what was measured on its whole test part (`eval.json`); a later evaluation at
-other T is added to it, and one at the same T replaces it.")]
+other T or mixed configurations is added to it, and one at the same T replaces it. If the run keeps a
+choice of `tickless tune`, that is measured too, unless an option asks for other settings.")]
 pub struct Eval {
     #[command(flatten)]
     run: RunArgs,
@@ -64,6 +70,25 @@ pub struct Eval {
     refractory: Option<String>,
     #[command(flatten)]
     exits: EarlyExitArgs,
+    #[command(flatten)]
+    choice: ChoiceArgs,
+}
+
+/// The evaluation, with the results of the setting that `tickless tune` has chosen.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tuned: Option<TunedPoint>,
+}
+
+/// A chosen setting on the evaluated samples.
+#[derive(Serialize)]
+struct TunedPoint {
+    budget: Budget,
+    #[serde(flatten)]
+    measured: Measured,
 }
 
 impl Eval {
@@ -113,9 +138,10 @@ impl Eval {
         }
         let activity = activity(&model, &setting, t_max, LeakRule::Step, console)?;
         let result = Evaluation::of(&run, &model, self.part, points, activity);
+        let tuned = self.tuned(&run, &model, ids, console)?;
         // The run keeps its results only for the whole test part at full precision; other results
         // are only printed.
-        if result.is_whole(&run) && self.configuration.is_empty() && !self.calibrate && self.refractory.is_none() {
+        if result.is_whole(&run) && !self.calibrate && self.refractory.is_none() {
             // Another command may write the same file.
             let _lock = folder.lock_results()?;
             // If the stored file is unreadable, the new result replaces it.
@@ -125,7 +151,7 @@ impl Eval {
             folder.write_result("eval.json", &result.clone().merged_into(kept))?;
         }
         if global.json {
-            return print_json(&result);
+            return print_json(&Shown { evaluation: &result, tuned });
         }
         say!(
             "{} on {} {} samples{} ({}, T_max {t_max})",
@@ -140,11 +166,30 @@ impl Eval {
             let t: Vec<String> = p.configuration.iter().map(usize::to_string).collect();
             say!("{:>16}  {:>6}  {:>10.2}  {:>8.4}", t.join(","), p.leak, p.accuracy, p.loss);
         }
+        if let Some(TunedPoint { budget, measured }) = &tuned {
+            let (accuracy, error) = (measured.accuracy, measured.standard_error);
+            say!("chosen by `tune` for {budget}: {}", measured.point);
+            say!("  {accuracy:.2} ± {error:.2} % correct, {:.0} synaptic operations", measured.operations);
+        }
         say!("{:>16}  {:>8}  {:>22}", "layer", "neurons", "spikes/neuron at T_max");
         for l in &result.activity {
             say!("{:>16}  {:>8}  {:>22.4}{}", l.layer, l.neurons, l.rate(), if l.silent() { "  SILENT" } else { "" });
         }
         Ok(())
+    }
+}
+
+impl Eval {
+    /// The results of the chosen setting, if the run keeps a choice and no option asks for another
+    /// setting.
+    fn tuned(&self, run: &Loaded, model: &Model, ids: &[SampleId], console: &Console) -> Result<Option<TunedPoint>> {
+        let asked = self.steps.is_some() || !self.configuration.is_empty() || self.leak.is_some();
+        if asked || self.calibrate || self.refractory.is_some() {
+            return Ok(None);
+        }
+        let Some(Tuning { budget, chosen, temperature, .. }) = self.choice.kept(run)? else { return Ok(None) };
+        let measured = measure(run, model, ids, &chosen.point, temperature.gain, console)?;
+        Ok(Some(TunedPoint { budget, measured }))
     }
 }
 

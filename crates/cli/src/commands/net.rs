@@ -17,6 +17,7 @@ use tickless_net::spec::kinds::{self, COMMON, KINDS, Key};
 use tickless_net::summary::{LayerSummary, Summary, summary};
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{InputKind, Network, Shape, fold};
+use tickless_train::data::published_input;
 use tickless_train::footprint::{Footprint, footprint};
 
 /// What networks and layers there are, and what a network is made of.
@@ -209,31 +210,22 @@ impl Which {
 
 /// Shape and kind of the input and number of classes of a recipe whose data may not be here.
 pub(super) fn input_of(recipe: &Recipe) -> Result<(Shape, InputKind, usize)> {
+    if let Some(input) = published_input(&recipe.data) {
+        return Ok(input);
+    }
     let data = &recipe.data;
     let known = zoo::entries().iter().find(|e| e.name == recipe.network.name && recipe.network.layers.is_empty());
-    let of_set = match data.set.as_str() {
-        "nmnist" | "mnist-dvs-sim" | "digits-dvs" => Some((Shape::new(2, 34, 34), InputKind::Events, 10)),
-        "mnist" | "fashion-mnist" => Some((Shape::new(1, 28, 28), InputKind::Image, 10)),
-        "cifar10" => Some((Shape::new(3, 32, 32), InputKind::Image, 10)),
-        "cifar100" => Some((Shape::new(3, 32, 32), InputKind::Image, 100)),
-        "imagenet" => Some((Shape::new(3, 224, 224), InputKind::Image, 1000)),
-        "dvs-gesture" => Some((Shape::new(2, 128, 128), InputKind::Events, 11)),
-        "cifar10-dvs" | "mnist-dvs" => Some((Shape::new(2, 128, 128), InputKind::Events, 10)),
-        "ncaltech101" => Some((Shape::new(2, 180, 240), InputKind::Events, 101)),
-        "shd" => Some((Shape::new(1, 1, 700), InputKind::Events, 20)),
-        _ => None,
-    };
-    let of_network = known.map(|e| (e.input.shape, e.input.kind, e.classes));
-    let Some((mut shape, kind, classes)) = of_set.or(of_network) else {
+    let Some(known) = known else {
         bail!(
             "the shape of the data set `{}` is not known without its files, and its network is no built-in one; train it with `--epochs 0`",
             data.set
         );
     };
-    if let Some([width, height]) = data.size.or(data.sensor.filter(|_| of_set.is_none())) {
+    let mut shape = known.input.shape;
+    if let Some([width, height]) = data.size.or(data.sensor) {
         (shape.height, shape.width) = (height.into(), width.into());
     }
-    Ok((shape, kind, classes))
+    Ok((shape, known.input.kind, known.classes))
 }
 
 fn describe(loaded: &Loaded) -> Shown {

@@ -10,6 +10,7 @@ use crate::shown::json;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use serde::Serialize;
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use tickless::predict::{Answer, Heard, Predictor, Spent, StreamOptions, Why};
 use tickless::tune::Tuning;
@@ -179,8 +180,9 @@ impl Predict {
         let options = self.stream_options(&run)?;
         let predictor = Predictor::new(&run, run.model(&device(&global.device)?)?, at, console)?;
         let names = run.source.dataset().class_names();
-        let printer = Printer { names, predictor: &predictor, top: self.top, json: global.json, budget };
-        printer.head(streams > 0, &options);
+        let stream = (streams > 0).then_some(options);
+        let begun = Cell::new(false);
+        let printer = Printer { names, predictor: &predictor, top: self.top, json: global.json, budget, stream, begun };
         for file in &self.files {
             let name = file.display().to_string();
             let done = match is_stdin(file) {
@@ -326,6 +328,10 @@ struct Printer<'a> {
     json: bool,
     /// The budget of the choice that is used, if one is.
     budget: Option<String>,
+    /// How a stream is answered, if one is.
+    stream: Option<StreamOptions>,
+    /// Whether a line has been printed.
+    begun: Cell<bool>,
 }
 
 impl Printer<'_> {
@@ -333,7 +339,8 @@ impl Printer<'_> {
         self.names.get(class).map_or("?", String::as_str)
     }
 
-    fn head(&self, is_stream: bool, options: &StreamOptions) {
+    /// Says how the answers are made.
+    fn head(&self) {
         let temperature = self.predictor.temperature();
         if !temperature.is_calibrated() {
             note!("{UNCALIBRATED}");
@@ -348,7 +355,7 @@ impl Printer<'_> {
         let chosen = self.budget.as_ref().map(|b| format!(" (chosen by `tune` for {b}; --steps, --event-driven or \
              --untuned override it)"));
         say!("{}{}; {calibrated}", self.predictor.at(), chosen.unwrap_or_default());
-        if is_stream && matches!(self.predictor.at(), OperatingPoint::EventDriven { .. }) {
+        if let (Some(options), OperatingPoint::EventDriven { .. }) = (self.stream, self.predictor.at()) {
             let ms = |us: u64| us as f64 / 1e3;
             let how = match options.forgetting {
                 Forgetting::Never => "the readout forgets nothing".to_owned(),
@@ -361,6 +368,10 @@ impl Printer<'_> {
     }
 
     fn line(&self, file: &str, answer: &Answer, heard: Option<(&Heard, &StreamOptions)>) {
+        // An error before the first answer stands alone.
+        if !self.begun.replace(true) {
+            self.head();
+        }
         let top = answer.top(self.top);
         if self.json {
             let line = Line {

@@ -6,7 +6,8 @@ use tickless_testing::command::Scratch;
 use tickless_testing::folders::data;
 use tickless_testing::generate::Rng;
 
-fn recipe(name: &str) -> String {
+/// The path of a recipe of the repository.
+pub(super) fn recipe(name: &str) -> String {
     let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes").join(name).with_extension("toml");
     path.to_str().expect("a path of text").to_owned()
 }
@@ -63,6 +64,7 @@ fn every_recipe_of_cifar_trains_and_is_evaluated_at_its_steps() {
         "cifar10-vgg14",
         "cifar10-spikformer",
         "cifar100-resnet18",
+        "cifar100-resnet19",
         "cifar100-vgg14",
     ] {
         let (file, images) = (recipe(name), folder(&scratch, name.split('-').next().unwrap()));
@@ -73,6 +75,19 @@ fn every_recipe_of_cifar_trains_and_is_evaluated_at_its_steps() {
         for p in points {
             assert!(p["loss"].as_f64().is_some_and(f64::is_finite), "{name}: {p}");
         }
+    }
+}
+
+#[test]
+fn the_ablations_train_and_are_evaluated_at_their_steps() {
+    let scratch = Scratch::new();
+    for (name, set) in
+        [("ablation-calibration", "cifar10"), ("ablation-group", "cifar100"), ("ablation-samples", "cifar100")]
+    {
+        let (file, images) = (recipe(name), folder(&scratch, set));
+        scratch.ok(&train(&file, &images, name, &["eval.steps=[1,3]", "train.t_max=3"]));
+        let result = scratch.ok_json(&["eval", name]);
+        assert_eq!(result["points"].as_array().map(Vec::len), Some(2), "{name}: {result}");
     }
 }
 

@@ -11,6 +11,7 @@ mod networks;
 mod phases;
 mod predict;
 mod progress;
+mod recipes;
 mod recordings;
 mod report;
 mod texts;
@@ -88,7 +89,9 @@ fn train_then_eval_then_simulate_then_report() {
     assert_eq!(rows(&table.stdout), rows_of(&mixed));
     assert_eq!(rows_of(&mixed)[0][..2], ["4,2,1", "step"]);
     assert_eq!(rows_of(&mixed)[1][2..], at_t_max[0], "all stages at T_max are T_max");
-    assert_eq!(scratch.result(&format!("{run}/eval.json")), json, "a mixed configuration is only shown");
+    let kept = rows_of(&scratch.result(&format!("{run}/eval.json")));
+    let expected: Vec<_> = rows_of(&json).into_iter().chain(rows_of(&mixed)).collect();
+    assert_eq!(kept, expected, "a mixed configuration is kept like any T");
 
     let limited = scratch.ok_json(&["eval", run, "--steps", "1", "--limit", "7", "--part", "train"]);
     assert_eq!(number(&limited, "points/0/samples"), 7.0);

@@ -21,6 +21,13 @@ fn loaded(scratch: &Scratch) -> Loaded {
     RunFolder::open(&scratch.at("run")).unwrap().load().unwrap()
 }
 
+/// A run that has learnt enough to fire and to differ from class to class.
+fn trained() -> Scratch {
+    let scratch = Scratch::small();
+    scratch.ok(&["train", "small.toml", "--epochs", "8", "--output", "run"]);
+    scratch
+}
+
 /// The lines of JSON that the command prints.
 fn lines(scratch: &Scratch, args: &[&str]) -> Vec<Value> {
     let ran = scratch.ok(&[args, &["--json"]].concat());
@@ -47,7 +54,7 @@ fn files(scratch: &Scratch, run: &Loaded) -> Vec<String> {
 #[test]
 fn every_test_file_gets_the_answer_of_eval_and_of_simulate() {
     let scratch = Scratch::small();
-    scratch.ok(&["train", "small.toml", "--output", "run", "--set", "data.validation=0.2"]);
+    scratch.ok(&["train", "small.toml", "--epochs", "8", "--output", "run", "--set", "data.validation=0.2"]);
     let run = loaded(&scratch);
     let files = files(&scratch, &run);
     let names: Vec<&str> = files.iter().map(String::as_str).collect();
@@ -130,7 +137,7 @@ fn every_test_file_gets_the_answer_of_eval_and_of_simulate() {
 
 #[test]
 fn a_stage_has_its_own_steps_and_equal_ones_are_one_t() {
-    let scratch = Scratch::trained();
+    let scratch = trained();
     let run = loaded(&scratch);
     let recording = run.source.recording(run.parts.test[0]).unwrap();
     scratch.write("a.npy", encode("npy", recording.columns(), Some(recording.sensor())).unwrap());
@@ -151,7 +158,7 @@ fn a_stage_has_its_own_steps_and_equal_ones_are_one_t() {
 
 #[test]
 fn a_recording_of_another_camera_is_refused_unless_it_is_scaled() {
-    let scratch = Scratch::trained();
+    let scratch = trained();
     let run = loaded(&scratch);
     let recording = run.source.recording(run.parts.test[0]).unwrap();
     let Sensor { width, height } = recording.sensor();
@@ -198,7 +205,7 @@ fn one_after_another(recordings: &[&Recording], pause_us: u64) -> Columns {
 
 #[test]
 fn a_stream_is_answered_object_by_object_and_forgets() {
-    let scratch = Scratch::trained();
+    let scratch = trained();
     let run = loaded(&scratch);
     let recordings: Vec<_> = (0..3).map(|k| run.source.recording(run.parts.test[k]).unwrap()).collect();
     let refs: Vec<&Recording> = recordings.iter().map(AsRef::as_ref).collect();
@@ -239,7 +246,7 @@ fn a_stream_is_answered_object_by_object_and_forgets() {
 
 #[test]
 fn a_stream_that_has_not_ended_is_answered() {
-    let scratch = Scratch::trained();
+    let scratch = trained();
     let run = loaded(&scratch);
     let recordings: Vec<_> = (0..40).map(|k| run.source.recording(run.parts.test[k]).unwrap()).collect();
     let refs: Vec<&Recording> = recordings.iter().map(AsRef::as_ref).collect();

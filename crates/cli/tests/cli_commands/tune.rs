@@ -15,7 +15,7 @@ use tickless_testing::command::{Scratch, number};
 /// A run with a validation part of 30 samples, in the folder `run`.
 fn validated() -> Scratch {
     let scratch = Scratch::small();
-    scratch.ok(&["train", "small.toml", "--output", "run", "--set", "data.validation=0.3"]);
+    scratch.ok(&["train", "small.toml", "--epochs", "8", "--output", "run", "--set", "data.validation=0.3"]);
     scratch
 }
 
@@ -165,7 +165,7 @@ fn a_choice_that_was_changed_or_is_of_other_weights_is_refused() {
     std::fs::copy(scratch.at("run/tuned.json"), scratch.at("other/tuned.json")).unwrap();
     scratch.refused_with(&["predict", "other", "a.raw"], &["other weights", "tune the run again"]);
 
-    scratch.refused_with(&["tune", "run", "--budget", "steps=0.5"], &["steps=0.5", "nearest has 1"]);
+    scratch.refused_with(&["tune", "run", "--budget", "steps=0.5", "-q"], &["steps=0.5", "nearest has 1"]);
     scratch.refused_with(&["tune", "run", "--budget", "steps"], &["--budget", "steps=1.5"]);
     scratch.refused_with(&["tune", "run", "--budget", "watts=3"], &["watts", "energy"]);
     scratch.refused_with(&["tune", "run", "--budget", "steps=2", "--event-driven"], &["no steps", "operations="]);

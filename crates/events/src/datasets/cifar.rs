@@ -5,7 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{DataRequest, Dataset, DatasetInfo, Description, Key, Sample, SampleKind, Split, check_index, files};
+use super::{
+    DataRequest, Dataset, DatasetInfo, Description, Key, Sample, SampleKind, Samples, Split, check_index, files,
+};
 use crate::formats::HEAD;
 use crate::formats::cifar::{Kind, Records, SIDE};
 use crate::{Image, Result, source};
@@ -15,6 +17,7 @@ pub(super) const CIFAR10: DatasetInfo = DatasetInfo {
     about: "CIFAR-10, colour images (32x32, 10 classes)",
     needs: "data_batch_<n>.bin and test_batch.bin (plain or .gz)",
     folder: "cifar10",
+    samples: Samples::images(3, 32, NAMES10.len()),
     settings: &[],
     fits: |path| {
         let folder = folder(path, Kind::Cifar10);
@@ -28,6 +31,7 @@ pub(super) const CIFAR100: DatasetInfo = DatasetInfo {
     about: "CIFAR-100, colour images (32x32, 100 classes)",
     needs: "train.bin and test.bin (plain or .gz)",
     folder: "cifar100",
+    samples: Samples::images(3, 32, 100),
     settings: &[],
     fits: |path| {
         // Other data sets use the same file names, so the content is checked too.

@@ -14,7 +14,7 @@
 
 use super::collection::{self, Collection, Published, nothing};
 use super::split::Rule;
-use super::{DatasetInfo, Setting};
+use super::{DatasetInfo, Samples, Setting};
 use crate::formats::{EventStream, aedat2};
 use crate::problem::DatasetProblem;
 use crate::{Error, Sensor};
@@ -24,6 +24,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "CIFAR10-DVS, recordings of moving CIFAR-10 images (128x128, 10 classes)",
     needs: "a folder or zip for each class, airplane to truck, of .aedat4 or .aedat",
     folder: "cifar10-dvs",
+    samples: Samples::events(128, 128, 10),
     settings: &[Setting::Reading, Setting::Split],
     fits: |path| collection::looks_like(path, nothing, |names| names == CLASSES),
     open: |request| {

@@ -11,7 +11,9 @@
 
 use super::digits_table::digits;
 use super::key::Key;
-use super::{DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, digit_names};
+use super::{
+    DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Samples, Split, check_index, digit_names,
+};
 use crate::camera::Scene;
 use crate::rng::Rng;
 use crate::{Camera, Result, Sensor};
@@ -21,6 +23,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "embedded: UCI digits through a simulated event camera (34x34, 10 classes)",
     needs: "",
     folder: "",
+    samples: Samples::events(34, 34, 10),
     settings: &[],
     fits: |_| false,
     open: |request| Ok(Box::new(DigitsDvs::open(request)?)),

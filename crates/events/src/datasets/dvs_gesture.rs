@@ -21,7 +21,7 @@ use super::collection::on_sensor;
 use super::key::Key;
 use super::location::RecordingLocation;
 use super::tree::Leaf;
-use super::{Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, tree};
+use super::{Dataset, DatasetInfo, Description, Sample, SampleKind, Samples, Split, check_index, tree};
 use crate::formats::{self, EventStream, ReadOptions};
 use crate::problem::DatasetProblem;
 use crate::{Columns, Error, Event, Result, Sensor};
@@ -31,6 +31,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "DVS-Gesture, recordings of 11 gestures (128x128, 11 classes)",
     needs: "userNN_LIGHT/CLASS.npy, or userNN_LIGHT.aedat with labels and trials_to_train.txt",
     folder: "dvs-gesture",
+    samples: Samples::events(SENSOR.width, SENSOR.height, NAMES.len()),
     settings: &[],
     fits,
     open: |request| Ok(Box::new(Gesture::open(request.path(&INFO)?.to_path_buf())?)),

@@ -16,6 +16,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "your own recordings, one sub-folder per class",
     needs: "CLASS/RECORDING, or train/CLASS/RECORDING and test/CLASS/RECORDING (a folder or a zip)",
     folder: "",
+    samples: None,
     settings: &[Setting::Sensor, Setting::Reading, Setting::Split],
     fits: collection::has_recordings,
     open: |request| {

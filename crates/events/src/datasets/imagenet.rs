@@ -24,7 +24,9 @@ use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageReader, Limits, RgbImage};
 
-use super::{DataRequest, Dataset, DatasetInfo, Description, Key, Sample, SampleKind, Setting, Split, check_index};
+use super::{
+    DataRequest, Dataset, DatasetInfo, Description, Key, Sample, SampleKind, Samples, Setting, Split, check_index,
+};
 use crate::problem::Problem;
 use crate::rng::Rng;
 use crate::{Error, Result, Sensor};
@@ -36,6 +38,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "ImageNet or other photographs in class folders (224x224 unless `size` says otherwise)",
     needs: "train/CLASS/*.JPEG and val/CLASS/*.JPEG (or .png)",
     folder: "imagenet",
+    samples: Samples::images(3, CROP.width as usize, 1000),
     settings: &[Setting::Crop],
     fits: |path| ["train", "val"].iter().any(|part| listing::looks_like(&path.join(part))),
     open: |request| Ok(Box::new(Photographs::open(request)?)),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::key::Key;
 use super::{
-    DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, digit_names, files,
+    DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Samples, Split, check_index, digit_names, files,
 };
 use crate::formats::idx::{self, IdxImages};
 use crate::problem::{DatasetProblem, Problem};
@@ -20,6 +20,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "MNIST, grey images of digits (28x28, 10 classes)",
     needs: NEEDS,
     folder: "mnist",
+    samples: Samples::images(1, 28, 10),
     settings: &[],
     fits: |path| fits(path) && !is_fashion(path),
     open: |request| Ok(Box::new(IdxDataset::open(&INFO, request, digit_names())?)),

@@ -12,7 +12,7 @@ use std::path::Path;
 use super::archive::Archive;
 use super::collection::{self, Collection, Published, nothing};
 use super::split::Rule;
-use super::{DatasetInfo, Setting};
+use super::{DatasetInfo, Samples, Setting};
 use crate::{Error, Sensor};
 
 pub(super) const INFO: DatasetInfo = DatasetInfo {
@@ -20,6 +20,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "MNIST-DVS, recordings of moving digits (128x128, 10 classes)",
     needs: "a folder 0 to 9 for each digit, or the zip of them",
     folder: "mnist-dvs",
+    samples: Samples::events(128, 128, 10),
     settings: &[Setting::Reading, Setting::Split],
     fits: |path| {
         collection::looks_like(path, nothing, |names| names.len() == 10 && names.iter().all(|n| is_digit(n)))

@@ -5,7 +5,7 @@
 
 use super::key::Key;
 use super::mnist::{IdxDataset, NEEDS};
-use super::{DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Split, digit_names};
+use super::{DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Samples, Split, digit_names};
 use crate::camera::Scene;
 use crate::{Camera, Error, Result, Sensor};
 
@@ -14,6 +14,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "MNIST through a simulated event camera (34x34, 10 classes)",
     needs: NEEDS,
     folder: "mnist",
+    samples: Samples::events(34, 34, 10),
     settings: &[],
     fits: |_| false, // its files are those of MNIST
     open: |request| Ok(Box::new(MnistDvsSim::open(request)?)),

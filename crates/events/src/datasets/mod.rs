@@ -224,6 +224,27 @@ impl fmt::Display for Description {
     }
 }
 
+/// The samples of a data set as published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Samples {
+    /// Their type and size, unless a setting changes it.
+    pub kind: SampleKind,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+impl Samples {
+    /// Recordings of a sensor of `width`×`height` pixels.
+    const fn events(width: u16, height: u16, classes: usize) -> Option<Self> {
+        Some(Self { kind: SampleKind::Events(Sensor { width, height }), classes })
+    }
+
+    /// Square images.
+    const fn images(channels: usize, side: usize, classes: usize) -> Option<Self> {
+        Some(Self { kind: SampleKind::Image { channels, height: side, width: side }, classes })
+    }
+}
+
 /// A data set that [`open`] can open.
 pub struct DatasetInfo {
     /// The name to use in a [`DataRequest`].
@@ -234,6 +255,8 @@ pub struct DatasetInfo {
     pub needs: &'static str,
     /// The folder in which it usually lies, relative to the folder of all data sets.
     pub folder: &'static str,
+    /// Its samples as published, without a look at files; `None` if they depend on the files.
+    pub samples: Option<Samples>,
     /// The settings that it supports; [`open`] refuses all others.
     pub settings: &'static [Setting],
     /// Whether a folder or archive looks like this data set, judged quickly by names. Files may
@@ -324,6 +347,20 @@ mod tests {
         let error = open(&DataRequest::new("nmist", None)).err().unwrap();
         let Error::UnknownDataset { name, known } = &error else { panic!("{error}") };
         assert!(name == "nmist" && known.contains("nmnist"), "{error}");
+    }
+
+    #[test]
+    fn the_description_of_a_data_set_names_the_size_and_the_classes_of_its_samples() {
+        for info in list() {
+            let Some(samples) = info.samples else { continue };
+            let (width, height) = match samples.kind {
+                SampleKind::Events(s) => (s.width.into(), s.height.into()),
+                SampleKind::Image { height, width, .. } => (width, height),
+            };
+            assert!(info.about.contains(&format!("{width}x{height}")), "{}: {}", info.name, info.about);
+            let classes = format!("{} classes", samples.classes);
+            assert!(info.about.contains(&classes) || info.name == "imagenet", "{}: {}", info.name, info.about);
+        }
     }
 
     #[test]

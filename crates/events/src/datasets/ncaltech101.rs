@@ -12,7 +12,7 @@
 
 use super::collection::{self, Collection, Published};
 use super::split::Rule;
-use super::{DatasetInfo, Setting};
+use super::{DatasetInfo, Samples, Setting};
 use crate::Sensor;
 
 pub(super) const INFO: DatasetInfo = DatasetInfo {
@@ -20,6 +20,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "N-Caltech101, recordings of pictures of objects (240x180, 101 classes)",
     needs: "a folder for each class (or the zip of them): Caltech101/accordion/image_0001.bin",
     folder: "ncaltech101",
+    samples: Samples::events(240, 180, 101),
     settings: &[Setting::Sensor, Setting::Reading, Setting::Split],
     fits: |path| collection::looks_like(path, annotation, |names| names.iter().any(|n| n == "accordion")),
     open: |request| {

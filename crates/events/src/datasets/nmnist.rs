@@ -12,7 +12,9 @@ use std::sync::Arc;
 use super::archive::Archive;
 use super::collection::with_duration;
 use super::location::RecordingLocation;
-use super::{Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, digit_names, files, key::Key};
+use super::{
+    Dataset, DatasetInfo, Description, Sample, SampleKind, Samples, Split, check_index, digit_names, files, key::Key,
+};
 use crate::formats::nmnist_bin;
 use crate::problem::{DatasetProblem, Problem};
 use crate::{Error, Recording, Result, Sensor};
@@ -22,6 +24,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "N-MNIST, recordings of MNIST digits (34x34, 10 classes)",
     needs: "Train.zip and Test.zip, or the unpacked folders Train and Test",
     folder: "nmnist",
+    samples: Samples::events(34, 34, 10),
     settings: &[],
     fits,
     open: |request| Ok(Box::new(Nmnist::open(request.path(&INFO)?)?)),

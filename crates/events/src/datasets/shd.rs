@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::collection::with_duration;
 use super::key::Key;
-use super::{Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, files};
+use super::{Dataset, DatasetInfo, Description, Sample, SampleKind, Samples, Split, check_index, files};
 use crate::formats::shd::{SENSOR, Shd};
 use crate::source::{self, Bytes};
 use crate::{Error, Result};
@@ -20,6 +20,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "Spiking Heidelberg Digits, spoken digits (700x1, 20 classes)",
     needs: "shd_train.h5 and shd_test.h5 (plain or .gz)",
     folder: "shd",
+    samples: Samples::events(SENSOR.width, SENSOR.height, NAMES.len()),
     settings: &[],
     fits: |path| files::plain_or_gz(path, "shd_train.h5").is_some(),
     open: |request| Ok(Box::new(Digits::open(request.path(&INFO)?)?)),

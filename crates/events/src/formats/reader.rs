@@ -229,16 +229,7 @@ impl EventReader {
             }
         };
         let options = options.for_format(format, name)?;
-        Ok(EventReader {
-            format,
-            file: name.into(),
-            state,
-            options,
-            shift_us: 0,
-            dropped: 0,
-            oddities: Vec::new(),
-            at: 0,
-        })
+        Ok(EventReader::at_start(format, name, state, options))
     }
 
     fn of_bytes(bytes: Bytes, name: &str, options: &ReadOptions) -> Result<EventReader> {
@@ -250,16 +241,13 @@ impl EventReader {
                 Stage::Whole { container: container(&bytes, name, &options)?, bytes, events: 0 }
             }
         };
-        Ok(EventReader {
-            format,
-            file: name.into(),
-            state,
-            options,
-            shift_us: 0,
-            dropped: 0,
-            oddities: Vec::new(),
-            at: 0,
-        })
+        Ok(EventReader::at_start(format, name, state, options))
+    }
+
+    /// A reader that has read no event yet.
+    fn at_start(format: &'static Format, name: &str, state: Stage, options: ReadOptions) -> EventReader {
+        let file = name.into();
+        EventReader { format, file, state, options, shift_us: 0, dropped: 0, oddities: Vec::new(), at: 0 }
     }
 
     /// Name of the format.

@@ -9,6 +9,7 @@ use tickless_events::{Choice, Columns, DataRequest, Dataset, Error, Event, Resul
 use super::folder::{File, folder};
 use super::made::{events, file, gz};
 use super::parts::{part, recording, zip_bytes};
+use tickless_testing::generate::recordings;
 use tickless_testing::{assert_problem, folders};
 
 const DVS128: Sensor = Sensor { width: 128, height: 128 };
@@ -153,21 +154,9 @@ fn golden_mnist_dvs_as_text_equals_its_array() {
     assert_eq!(labels, [3], "mnist-dvs/3/m33.txt");
 }
 
-/// A NumPy array with the columns x, y, p, t (in ms), as float64.
+/// A trial of DVS-Gesture.
 fn gesture_array(events: &Columns) -> Vec<u8> {
-    let mut header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({}, 4), }}", events.len());
-    while !(header.len() + 11).is_multiple_of(64) {
-        header.push(' ');
-    }
-    header.push('\n');
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((header.len() as u16).to_le_bytes());
-    bytes.extend(header.bytes());
-    for e in events.iter() {
-        let row = [f64::from(e.x), f64::from(e.y), f64::from(u8::from(e.on)), e.t_us as f64 / 1000.0];
-        bytes.extend(row.iter().flat_map(|v| v.to_le_bytes()));
-    }
-    bytes
+    recordings::gesture_array(events.iter().map(|e| (e.t_us, e.x, e.y, e.on)))
 }
 
 #[test]

@@ -9,7 +9,10 @@ use tickless_events::{DataRequest, Dataset, Sample, Split, datasets};
 use tickless_testing::folders;
 
 fn open(name: &str, path: &Path) -> Box<dyn Dataset> {
-    datasets::open(&DataRequest::new(name, Some(path))).unwrap()
+    let data = datasets::open(&DataRequest::new(name, Some(path))).unwrap();
+    let published = datasets::list().iter().find(|d| d.name == name).unwrap().samples.unwrap();
+    assert_eq!((data.kind(), data.classes()), (published.kind, published.classes));
+    data
 }
 
 /// The rows of a CSV file, each as a map from column names to values.

@@ -45,7 +45,8 @@ pub fn fan_out(network: &Network, weights: &Weights, node: usize) -> Option<FanO
         Layer::Neuron(_) if node.recurrent.is_some_and(|r| r.kind == RecurrentKind::Dense) => {
             let weight = find("recurrent")?;
             let (channels, positions) = (node.output.channels, node.output.height * node.output.width);
-            let column = |from: usize| (0..channels).filter(|to| weight.data[to * channels + from] != 0.0).count() as u32;
+            let column =
+                |from: usize| (0..channels).filter(|to| weight.data[to * channels + from] != 0.0).count() as u32;
             let effective = (0..channels).flat_map(|c| std::iter::repeat_n(column(c), positions)).collect();
             Some(FanOut { effective, dense: (channels * channels * positions) as u64 })
         }

@@ -56,7 +56,7 @@ fn sample(r: &mut Rng, order: [usize; 4]) -> Vec<(f32, u16)> {
         let middle = START + GAP * (place as f32 + 0.1 * r.unit());
         for _ in 0..SPIKES {
             // The sum of three uniform numbers is nearly Gaussian, with a standard deviation of 1.
-            let apart = 0.25 * GAP * (r.unit() + r.unit() + r.unit());
+            let apart = 0.1 * GAP * (r.unit() + r.unit() + r.unit());
             spikes.push(((middle + apart).max(0.0), (band * BAND + r.below(BAND)) as u16));
         }
     }

@@ -3,6 +3,7 @@
 pub mod any;
 pub mod bursts;
 pub mod exact;
+pub mod recordings;
 mod rng;
 
 pub use rng::Rng;

@@ -47,6 +47,32 @@ impl std::fmt::Debug for Source {
     }
 }
 
+/// The input of a network for samples of this kind, if recordings are scaled to `size`. A frame has
+/// one channel for each polarity, or one where events have no polarity.
+fn input_of(set: &str, kind: SampleKind, size: Option<Sensor>) -> (Shape, InputKind) {
+    match kind {
+        SampleKind::Events(sensor) => {
+            let (channels, s) = (if set == "shd" { 1 } else { 2 }, size.unwrap_or(sensor));
+            (Shape::new(channels, s.height.into(), s.width.into()), InputKind::Events)
+        }
+        SampleKind::Image { channels, height, width } => (Shape::new(channels, height, width), InputKind::Image),
+    }
+}
+
+/// Shape `[C, H, W]` and kind of the input, and number of classes, of a published data set whose
+/// files need not be here; `None` if they depend on the files.
+pub fn published_input(recipe: &DataRecipe) -> Option<(Shape, InputKind, usize)> {
+    let info = datasets::list().iter().find(|d| d.name == recipe.set)?;
+    let samples = info.samples?;
+    let (mut shape, kind) = input_of(info.name, samples.kind, None);
+    // `size` scales recordings or crops photographs.
+    let sensor = recipe.sensor.filter(|_| info.settings.contains(&Setting::Sensor));
+    if let Some([width, height]) = recipe.size.or(sensor) {
+        (shape.height, shape.width) = (height.into(), width.into());
+    }
+    Some((shape, kind, samples.classes))
+}
+
 impl Source {
     /// Opens the data set of a recipe; if `[data]` has no seed of its own, `seed` is used.
     ///
@@ -110,23 +136,12 @@ impl Source {
 
     /// Shape `[C, H, W]` and kind of the network's input.
     pub fn input(&self) -> (Shape, InputKind) {
-        match self.dataset.kind() {
-            SampleKind::Events(sensor) => {
-                let s = self.size.unwrap_or(sensor);
-                (Shape::new(self.channels(), s.height.into(), s.width.into()), InputKind::Events)
-            }
-            SampleKind::Image { channels, height, width } => (Shape::new(channels, height, width), InputKind::Image),
-        }
+        input_of(self.dataset.name(), self.dataset.kind(), self.size)
     }
 
     /// The size to which recordings are scaled, if the recipe gives one.
     pub fn size(&self) -> Option<Sensor> {
         self.size
-    }
-
-    /// Channels of a frame: one for each polarity, or one where events have no polarity.
-    fn channels(&self) -> usize {
-        if self.dataset.name() == "shd" { 1 } else { 2 }
     }
 
     /// The label of a sample.

@@ -234,7 +234,7 @@ impl Model {
         let mut leaf = leaves[*taken..].iter();
         let (fast, fuses) = (self.kernel != KernelChoice::Plain, observe.is_none());
         let trains = *recompute_later || leaves.iter().any(|l| l.is_require_grad());
-        let pools = fast && fuses && tap.is_none() && !stepwise;
+        let pools = fast && fuses && tap.is_none();
         for (i, node) in self.network.nodes().iter().enumerate().take(to).skip(*at) {
             let mut inputs = node.from.iter().map(|&id| match id {
                 NodeId::Input => Value::ready_with(input.clone()),
@@ -279,7 +279,7 @@ impl Model {
                     let (rows, columns) = c.window.kernel();
                     let weight = next_leaf().reshape([c.out, groups_in, rows, columns]);
                     let bias = c.bias.then(&mut next_leaf);
-                    if fuses && fusion.first[i] && !stepwise && self.takes_first(&x) {
+                    if fuses && fusion.first[i] && self.takes_first(&x) {
                         values[i] = Some(Value::Terms(vec![Term::convolved(x.ready(), weight, c, self.kernel)]));
                         continue;
                     }
@@ -313,7 +313,8 @@ impl Model {
                     let memory = &mut memory[i];
                     if fusion.plain[i] {
                         let op = spiking::neuron_op(n, &node.name, steps, pass)?;
-                        spiking::step(x.terms(), op, memory.membranes())
+                        let pool = fusion.pooled[i].filter(|_| pools);
+                        spiking::step(x.terms(), op, pool, memory.membranes())
                     } else {
                         let x = x.ready();
                         let x = if fast { x.channels_last() } else { x.channels_first() };

@@ -18,9 +18,9 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use std::sync::Arc;
 use tickless_kernels::reference::Feedback;
-use tickless_kernels::step::{any_neuron_step, fused_step};
+use tickless_kernels::step::{any_neuron_step, first_step, fused_step};
 use tickless_kernels::{
-    Branch, BranchNorm, FirstInput, FirstLayer, FusedLayer, KernelChoice, Moments, NeuronOp, Statistics,
+    Branch, BranchNorm, FirstInput, FirstLayer, FusedBranch, FusedLayer, KernelChoice, Moments, NeuronOp, Statistics,
     any_neuron_on_cpu, neuron, reference, rounded,
 };
 use tickless_net::{Conv, Neuron, Node, Norm, Pool, Recurrent};
@@ -111,17 +111,13 @@ pub(crate) fn spiking(
     let (spikes, seen) = if let Some((weight, padding, kernel)) = terms[0].conv.take() {
         let term = terms.swap_remove(0);
         let (x, repeat) = term.x.into_repeated_first();
-        let (norm, kind) = term.norm.map_or((None, BranchNorm::None), |n| (Some((n.gain, n.shift)), n.kind));
+        let (norm, kind) = affine(term.norm);
         let (input, branch) = (FirstInput { x, weight, padding, kernel }, Branch { norm: kind, repeat });
         let layer = FirstLayer::new(input, norm, branch, op, pool);
         let seen = of_batch(layer.moments(), batch)?;
         (layer.spikes(seen.clone(), batch.reduction()), seen)
     } else {
-        let branches = terms.into_iter().map(|t| {
-            let (x, repeat) = t.x.into_repeated();
-            let (norm, kind) = t.norm.map_or((None, BranchNorm::None), |n| (Some((n.gain, n.shift)), n.kind));
-            (x, norm, Branch { norm: kind, repeat })
-        });
+        let branches = terms.into_iter().map(fused_branch);
         let layer = FusedLayer::new(branches.collect(), op, pool);
         let seen = of_batch(layer.moments(), batch)?;
         (layer.spikes(seen.clone(), batch.reduction()), seen)
@@ -134,15 +130,31 @@ pub(crate) fn spiking(
     Ok(Sequence::from_channels_last(spikes, op.steps))
 }
 
-/// Spikes of one step of plain neurons whose current is the sum of one or two terms without
-/// convolution. Moves `membranes` on by the step; `op` has the λ of the run's number of steps.
-pub(crate) fn step(terms: Vec<Term>, op: NeuronOp, membranes: &mut Vec<f32>) -> Sequence {
-    let branches = terms.into_iter().map(|t| {
-        let (x, repeat) = t.x.into_repeated();
-        let (norm, kind) = t.norm.map_or((None, BranchNorm::None), |n| (Some((n.gain, n.shift)), n.kind));
-        (x, norm, Branch { norm: kind, repeat })
-    });
-    Sequence::from_channels_last(fused_step(branches.collect(), op, membranes), 1)
+/// Spikes of one step of plain neurons, as [`spiking`]. Moves `membranes` on by the step; `op` has the
+/// λ of the run's number of steps.
+pub(crate) fn step(mut terms: Vec<Term>, op: NeuronOp, pool: Option<Pool>, membranes: &mut Vec<f32>) -> Sequence {
+    let pool = pool.and_then(tile);
+    if let Some((weight, padding, kernel)) = terms[0].conv.take() {
+        let term = terms.swap_remove(0);
+        let (x, repeat) = term.x.into_repeated_first();
+        let (norm, kind) = affine(term.norm);
+        let (input, branch) = (FirstInput { x, weight, padding, kernel }, Branch { norm: kind, repeat });
+        return Sequence::from_channels_last(first_step(input, norm, branch, op, pool, membranes), 1);
+    }
+    let branches = terms.into_iter().map(fused_branch);
+    Sequence::from_channels_last(fused_step(branches.collect(), op, pool, membranes), 1)
+}
+
+/// A term as branch of the fused kernel.
+fn fused_branch(term: Term) -> FusedBranch {
+    let (x, repeat) = term.x.into_repeated();
+    let (norm, kind) = affine(term.norm);
+    (x, norm, Branch { norm: kind, repeat })
+}
+
+/// Gain and shift of a term's norm, and its kind.
+fn affine(norm: Option<TermNorm>) -> (Option<(Tensor<1>, Tensor<1>)>, BranchNorm) {
+    norm.map_or((None, BranchNorm::None), |n| (Some((n.gain, n.shift)), n.kind))
 }
 
 /// Spikes of one step of any neurons. Moves `memory` on by the step, which is one of `steps`.

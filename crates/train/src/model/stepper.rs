@@ -6,7 +6,7 @@
 //! image, the nodes before the first neuron layer give the same values at every step and run once.
 //!
 //! The steps have the values of [`Model::forward`], up to the order in which a convolution adds its
-//! products, because a pass over all steps has a kernel for the first layer that this form has not.
+//! products, because the number of its inputs may decide which kernel computes it.
 
 use super::memory::NeuronMemory;
 use super::{Model, NormMode, Observer, Pass, Sequence, Walk};

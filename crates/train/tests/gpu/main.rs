@@ -16,6 +16,7 @@ use std::sync::OnceLock;
 use tickless_kernels::neuron::step::plain_step as step;
 use tickless_kernels::{ComputeOptions, NeuronOp};
 use tickless_net::{Leak, Neuron, Reset, SpikeMode, Surrogate};
+use tickless_testing::close::close;
 use tickless_train::device;
 
 /// The device under test; `None` if there is no device.
@@ -69,15 +70,6 @@ fn both_ways<const D: usize>(
     let gradients = (y.clone() * g).sum().backward();
     let gradient = |x: &Tensor<D>| values(x.grad(&gradients).expect("a leaf"));
     (values(y), leaves.iter().map(gradient).collect())
-}
-
-/// Asserts that no value deviates by more than `relative` times the largest value.
-fn close(what: &str, got: &[f32], want: &[f32], relative: f32) {
-    assert_eq!(got.len(), want.len(), "{what}");
-    let largest = want.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
-    for (i, (x, y)) in got.iter().zip(want).enumerate() {
-        assert!((x - y).abs() <= relative * largest, "{what}: value {i} is {x}, expected {y} (largest {largest})");
-    }
 }
 
 /// Whether neuron `i` comes closer than `margin` to a discontinuity of its spike, limit or

@@ -160,3 +160,79 @@ pub(super) fn spikes(isa: Isa, op: &FirstOp, layout: &Layout, rows: &Rows, weigh
     // SAFETY: every row of windows belongs to one band, which writes it at every step.
     unsafe { full(out) }
 }
+
+struct StepJob<'a, 'b> {
+    op: &'a FirstOp,
+    layout: &'a Layout,
+    rows: &'a Rows,
+    weights: &'a [f32],
+    wide: Option<&'a Channels>,
+    bands: Range<usize>,
+    /// This task's part of the membranes and of the output.
+    membranes: &'b mut [f32],
+    out: &'b mut [MaybeUninit<f32>],
+}
+
+by_isa!(run_step = step_body(&mut StepJob<'_, '_>));
+
+#[inline(always)]
+unsafe fn step_body<V: Lanes>(job: &mut StepJob<'_, '_>) {
+    let layout = job.layout;
+    let mut y = vec![0.0f32; layout.band_len()];
+    let (mut s, mut pooled) = (vec![0.0f32; layout.window * layout.line], vec![0.0f32; layout.out_line()]);
+    let mut line = Line::new(layout, job.op.fused.neuron, job.wide);
+    let (start, first) = (layout.output_at(job.bands.start), layout.neurons_at(job.bands.start));
+    for b in job.bands.clone() {
+        let band = layout.band(b);
+        // SAFETY: the caller upholds the conditions of `Lanes`.
+        unsafe { outputs::<V>(layout, job.weights, job.rows.image(band.sample), &band, &mut y) };
+        for w in 0..band.windows.len() {
+            for (r, s) in s.chunks_exact_mut(layout.line).enumerate() {
+                let row = w * layout.window + r;
+                let at = layout.neurons_at(b) - first + row * layout.line;
+                line.step(&y, layout.row_at(row), &mut job.membranes[at..][..layout.line], s);
+            }
+            let into = &mut job.out[layout.output_at(b) - start + w * layout.out_line()..][..layout.out_line()];
+            match layout.pool {
+                None => into.write_copy_of_slice(&s),
+                Some(pool) => {
+                    sums_row(&mut pooled, &s, pool);
+                    into.write_copy_of_slice(&pooled)
+                }
+            };
+        }
+    }
+}
+
+/// Spikes `[B, H, W, Co]`, or their sums over windows, of a layer of one step that begins at these
+/// membrane potentials `[B, H, W, Co]`, which it replaces by those after the step. Neurons outside
+/// of every window keep theirs.
+///
+/// # Panics
+/// If the layer has several steps or a batch norm, or other than B·H·W·Co membranes.
+pub(super) fn step(
+    isa: Isa,
+    op: &FirstOp,
+    layout: &Layout,
+    rows: &Rows,
+    weight: &[f32],
+    norm: Norm<'_>,
+    membranes: &mut [f32],
+) -> Vec<f32> {
+    let of_batch = op.fused.branches[0].norm.is_of_batch();
+    assert!(op.fused.neuron.steps == 1 && !of_batch, "a layer of one step without batch norm");
+    assert_eq!(membranes.len(), layout.neurons_at(layout.bands()), "one membrane for each neuron");
+    let (weights, wide) = (pack(weight, &layout.g, layout.run), channels_of(op, layout, norm));
+    let mut out = room(layout.outputs());
+    let (mut jobs, mut left, mut neurons) = (Vec::new(), &mut out[..], membranes);
+    for bands in layout.tasks() {
+        let (own, rest) = left.split_at_mut(layout.output_at(bands.end) - layout.output_at(bands.start));
+        let (membranes, others) = neurons.split_at_mut(layout.neurons_at(bands.end) - layout.neurons_at(bands.start));
+        (left, neurons) = (rest, others);
+        let (wide, weights) = (wide.as_ref(), &weights[..]);
+        jobs.push(StepJob { op, layout, rows, weights, wide, bands, membranes, out: own });
+    }
+    jobs.into_par_iter().for_each(|mut job| run_step(isa, &mut job));
+    // SAFETY: every row of windows belongs to one band, which writes it.
+    unsafe { full(out) }
+}

@@ -47,6 +47,24 @@ pub(crate) fn spikes(
     from_vec(spikes, Shape::new([layout.batch * layout.steps.len(), height, width, layout.g.out]))
 }
 
+/// Spikes of one step, after pooling, `[B, H, W, Co]`, from an input `[B, C, H, W]`, a weight `[Co,
+/// C, k, k]`, and the γ and β of a norm without batch statistics. Moves `membranes` on by the step.
+pub(crate) fn step(
+    op: &FirstOp,
+    (input, weight): (&[f32], &[f32]),
+    (gain, shift): (&[f32], &[f32]),
+    membranes: &mut [f32],
+) -> (Vec<f32>, [usize; 4]) {
+    let g = op.conv.geometry;
+    let rows = Rows::of(detect(), input, &g, layout::pitch(&g));
+    choice::report(&g, rows.images(), Some(rows.density(&g)), true, true);
+    let layout = Layout::new(op, rows.images());
+    let norm = Norm { gain, shift, statistics: None };
+    let spikes = forward::step(detect(), op, &layout, &rows, weight, norm, membranes);
+    let (height, width) = layout.out;
+    (spikes, [layout.batch, height, width, g.out])
+}
+
 /// The sums from which the gradients of the weight, γ and β are computed.
 pub(crate) fn sums(gradient: FlexTensor, layer: FirstSaved<Flex>) -> FirstSums {
     let FirstSaved { input, weight, norm, op, statistics } = layer;

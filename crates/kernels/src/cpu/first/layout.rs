@@ -99,7 +99,7 @@ impl Layout {
 
     /// The bands of each task.
     pub(super) fn tasks(&self) -> Vec<Range<usize>> {
-        let all = self.batch * self.per_sample;
+        let all = self.bands();
         (0..all).step_by(self.per_task).map(|a| a..(a + self.per_task).min(all)).collect()
     }
 
@@ -133,6 +133,17 @@ impl Layout {
     pub(super) fn output_at(&self, b: usize) -> usize {
         let (sample, k) = (b / self.per_sample, b % self.per_sample);
         (sample * self.out.0 + (k * self.rows).min(self.out.0)) * self.out_line()
+    }
+
+    /// Number of bands.
+    pub(super) fn bands(&self) -> usize {
+        self.batch * self.per_sample
+    }
+
+    /// The index within each step at which the neurons of the band's rows begin.
+    pub(super) fn neurons_at(&self, b: usize) -> usize {
+        let (sample, k) = (b / self.per_sample, b % self.per_sample);
+        (sample * self.g.out_height() + k * self.rows * self.window) * self.line
     }
 
     /// Values per row of the output.

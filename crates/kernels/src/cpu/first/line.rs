@@ -53,6 +53,17 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// Spikes `s` of one step of the row of `y` that begins at `at`, whose potentials are `membranes`
+    /// before the step and after it.
+    #[inline(always)]
+    pub(super) fn step(&mut self, y: &[f32], at: usize, membranes: &mut [f32], s: &mut [f32]) {
+        let [_, current, scratch, ..] = &mut self.state;
+        current.resize(self.layout.line, 0.0);
+        scratch.resize(self.layout.line, 0.0);
+        charge(current, &y[at..][..self.layout.line], self.wide, true);
+        fire(self.op, current, membranes, s, scratch);
+    }
+
     /// Propagates the gradients of the spikes, one row per step, back through all steps. Writes G
     /// of the row that begins at `at` in every step, and adds to the sums of the norm.
     #[inline(always)]

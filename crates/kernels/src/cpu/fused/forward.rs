@@ -175,29 +175,51 @@ by_isa!(run_step = step_body(&mut StepJob<'_, '_>));
 #[inline(always)]
 #[expect(clippy::extra_unused_type_parameters, reason = "the loops are the compiler's to vectorise")]
 unsafe fn step_body<V: Lanes>(job: &mut StepJob<'_, '_>) {
-    let len = job.membranes.len();
+    let (len, op) = (job.membranes.len(), job.ready.op);
     let (mut current, mut s, mut scratch) = (vec![0.0f32; len], vec![0.0f32; len], vec![0.0f32; len]);
     job.ready.current(0, job.at, &mut current);
-    fire(job.ready.op.neuron, &mut current, job.membranes, &mut s, &mut scratch);
-    job.spikes.write_copy_of_slice(&s);
+    fire(op.neuron, &mut current, job.membranes, &mut s, &mut scratch);
+    match op.pool {
+        None => job.spikes.write_copy_of_slice(&s),
+        Some(pool) => {
+            let mut sums = vec![0.0f32; job.spikes.len()];
+            sums_row(&mut sums, &s, pool);
+            job.spikes.write_copy_of_slice(&sums)
+        }
+    };
 }
 
-/// Spikes `[B, H, W, C]` of a layer of one step that begins at these membrane potentials, which it
-/// replaces by those after the step.
+/// Spikes `[B, H, W, C]`, or their sums over windows, of a layer of one step that begins at these
+/// membrane potentials `[B, H, W, C]`, which it replaces by those after the step. Neurons outside of
+/// every window keep theirs.
 ///
 /// # Panics
-/// If the layer has several steps, a pool or a batch norm, or other than B·H·W·C membranes.
+/// If the layer has several steps or a batch norm, or other than B·H·W·C membranes.
 pub fn step(isa: Isa, op: &FusedOp, inputs: &[Input<'_>], channels: usize, membranes: &mut [f32]) -> Vec<f32> {
     let of_batch = op.branches.iter().any(|b| b.norm.is_of_batch());
-    assert!(op.neuron.steps == 1 && op.pool.is_none() && !of_batch, "a layer of one step without pool and batch norm");
+    assert!(op.neuron.steps == 1 && !of_batch, "a layer of one step without batch norm");
     let ready = Ready::new(op, inputs, &vec![None; inputs.len()], channels);
     assert_eq!(membranes.len(), ready.n, "one membrane for each neuron");
-    let mut out = room(ready.n);
-    let chunks = out.par_chunks_mut(ready.len).zip(membranes.par_chunks_mut(ready.len));
-    chunks.enumerate().for_each(|(k, (spikes, membranes))| {
-        run_step(isa, &mut StepJob { ready: &ready, at: k * ready.len, membranes, spikes });
-    });
-    // SAFETY: the chunks cover every value.
+    let mut out = room(ready.outputs());
+    let (mut jobs, mut at, mut left, mut neurons) = (Vec::new(), 0, &mut out[..], membranes);
+    while !neurons.is_empty() {
+        let (len, output) = ready.unit(at, neurons.len());
+        let (membranes, others) = neurons.split_at_mut(len);
+        neurons = others;
+        let outputs = match output {
+            OutputPosition::Same => len,
+            OutputPosition::Windows(_) => op.pool.map_or(len, |p| p.out().1 * p.channels),
+            OutputPosition::Dropped => 0,
+        };
+        let (spikes, rest) = left.split_at_mut(outputs);
+        left = rest;
+        if outputs > 0 {
+            jobs.push(StepJob { ready: &ready, at, membranes, spikes });
+        }
+        at += len;
+    }
+    jobs.into_par_iter().fine_grained().for_each(|mut job| run_step(isa, &mut job));
+    // SAFETY: the chunks cover every value of the output in its order.
     unsafe { full(out) }
 }
 
