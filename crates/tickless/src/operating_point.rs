@@ -155,7 +155,8 @@ impl fmt::Display for OperatingPoint {
                 if let Some(EventNeurons { knob, values }) = neurons {
                     let word = |v: &Option<f64>| v.map_or("none".to_owned(), |v| v.to_string());
                     let same = values.iter().all(|v| *v == values[0]);
-                    let shown: Vec<String> = if same { &values[..values.len().min(1)] } else { values }.iter().map(word).collect();
+                    let shown: Vec<String> =
+                        if same { &values[..values.len().min(1)] } else { values }.iter().map(word).collect();
                     let (what, unit) = match knob {
                         Knob::Refractory => ("refractory period", "steps of T_max"),
                         Knob::LowerLimit => ("lower limit", "thresholds"),

@@ -10,9 +10,9 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::path::PathBuf;
+use tickless_events::datasets;
 use tickless_events::formats;
 use tickless_events::info::{EventsInfo, Info};
-use tickless_events::datasets;
 use tickless_train::progress::Progress;
 
 /// What data sets there are, what a file or folder is, and recordings in other formats.

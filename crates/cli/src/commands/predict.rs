@@ -352,8 +352,12 @@ impl Printer<'_> {
             0 => "confidence uncalibrated".to_owned(),
             n => format!("confidence calibrated on {n} validation samples (g = {:.3})", temperature.gain),
         };
-        let chosen = self.budget.as_ref().map(|b| format!(" (chosen by `tune` for {b}; --steps, --event-driven or \
-             --untuned override it)"));
+        let chosen = self.budget.as_ref().map(|b| {
+            format!(
+                " (chosen by `tune` for {b}; --steps, --event-driven or \
+             --untuned override it)"
+            )
+        });
         say!("{}{}; {calibrated}", self.predictor.at(), chosen.unwrap_or_default());
         if let (Some(options), OperatingPoint::EventDriven { .. }) = (self.stream, self.predictor.at()) {
             let ms = |us: u64| us as f64 / 1e3;
@@ -428,6 +432,9 @@ impl Printer<'_> {
         let top: Vec<String> = top.iter().map(|(c, p)| format!("{} {:.1} %", self.name(*c), 100.0 * p)).collect();
         let top = if self.top > 1 { top.join(", ") } else { String::new() };
         let confidence = format!("{:.1} %", 100.0 * answer.confidence);
-        say!("{}", format!("{file:<28} {:<16} {confidence:>10}  {after:<34} {top}", self.name(answer.class)).trim_end());
+        say!(
+            "{}",
+            format!("{file:<28} {:<16} {confidence:>10}  {after:<34} {top}", self.name(answer.class)).trim_end()
+        );
     }
 }

@@ -95,7 +95,15 @@ impl Tune {
 fn show(t: &Tuning) {
     let samples = t.chosen.samples;
     say!("budget {}, {} settings measured on {samples} validation samples", t.budget, t.tried.len());
-    say!("{:<58} {:>15} {:>8} {:>12} {:>10} {:>8}", "best of its kind", "% correct", "steps", "operations", "nJ (est.)", "ms");
+    say!(
+        "{:<58} {:>15} {:>8} {:>12} {:>10} {:>8}",
+        "best of its kind",
+        "% correct",
+        "steps",
+        "operations",
+        "nJ (est.)",
+        "ms"
+    );
     for kind in KINDS {
         let of_kind = t.tried.iter().filter(|m| kind_of(&m.point) == kind);
         if let Some(m) = of_kind.reduce(|best, m| if t.budget.prefers(m, best) { m } else { best }) {

@@ -156,16 +156,22 @@ fn layer_line(n: &tickless_net::Node) -> String {
 fn strategy(group: &Group) -> Result<r::StrategyResult> {
     let runs = &group.runs;
     let evaluated: Vec<&Finished> = runs.iter().filter(|f| f.evaluation.is_some()).collect();
-    let mut points = Vec::new();
+    let (mut points, mut mixed) = (Vec::new(), Vec::new());
     for p in evaluated.first().and_then(|f| f.evaluation.as_ref()).iter().flat_map(|e| &e.points) {
-        let Some(steps) = p.steps() else { continue };
         let same = |f: &&Finished| f.evaluation.as_ref()?.at(&p.configuration, p.leak).cloned();
         // A point is shown only if all runs have it: a mean over some runs is not comparable with
         // the others.
         let Some(all) = evaluated.iter().map(same).collect::<Option<Vec<Point>>>() else { continue };
         let (accuracy, standard_error) = mean(&all.iter().map(|p| p.accuracy).collect::<Vec<_>>());
         let (loss, _) = mean(&all.iter().map(|p| p.loss).collect::<Vec<_>>());
-        points.push(r::MeanPoint { steps, leak: p.leak, accuracy, standard_error, loss });
+        let leak = p.leak;
+        match p.steps() {
+            Some(steps) => points.push(r::MeanPoint { steps, leak, accuracy, standard_error, loss }),
+            None => {
+                let configuration = p.configuration.clone();
+                mixed.push(r::MixedPoint { configuration, leak, accuracy, standard_error, loss });
+            }
+        }
     }
     let simulations: Vec<&Simulation> = runs.iter().filter_map(|f| f.simulation.as_ref()).collect();
     // Seeds are listed of the runs that were measured, because the means are over those.
@@ -177,6 +183,7 @@ fn strategy(group: &Group) -> Result<r::StrategyResult> {
         t_max: runs[0].run.facts.t_max,
         seeds: counted.iter().map(|f| f.run.facts.seed).collect(),
         points,
+        mixed,
         event_driven: event_driven(&simulations),
         curve: curve(runs)?,
         layers: layers(runs, &simulations),

@@ -111,6 +111,12 @@ fn train_then_eval_then_simulate_then_report() {
     let (text, report) = (scratch.ok(&["report", run]), scratch.ok_json(&["report", run]));
     assert!(text.stdout.contains(&format!("{accuracy:.1}")) && text.stdout.contains("report.html"), "{text:#?}");
     assert_eq!(number(&report, "strategies/0/event_driven/accuracy"), accuracy);
+    let shown = &report["strategies"][0]["mixed"][0];
+    assert_eq!(
+        (&shown["configuration"], &shown["accuracy"]),
+        (&serde_json::json!([4, 2, 1]), &mixed["points"][0]["accuracy"])
+    );
+    assert!(text.stdout.contains("4,2,1") && text.stdout.contains("each stage"), "{text:#?}");
     assert_self_contained(&scratch.text(&format!("{run}/report/report.html")));
     let pictures = std::fs::read_dir(scratch.at(run).join("report/pictures")).unwrap();
     let pictures: Vec<String> = pictures.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();

@@ -42,9 +42,7 @@ fn the_search_never_reads_the_test_part_and_the_choice_reads_it_once() {
         assert_eq!(tuning.test.point, tuning.chosen.point);
         let kinds = |f: fn(&OperatingPoint) -> bool| tried.iter().filter(|m| f(&m.point)).count();
         let clocked = |p: &OperatingPoint| p.most_steps().is_some();
-        let mixed = |p: &OperatingPoint| {
-            matches!(p, OperatingPoint::Clocked { configuration: c, .. } if c.iter().any(|t| *t != c[0]))
-        };
+        let mixed = |p: &OperatingPoint| matches!(p, OperatingPoint::Clocked { configuration: c, .. } if c.iter().any(|t| *t != c[0]));
         assert!(kinds(mixed) > 0 && kinds(|p| p.exit().is_some()) > 72, "{text}");
         assert_eq!(kinds(clocked) == tried.len(), text.starts_with("steps"), "{text}: only events have no steps");
         for m in &tried {
@@ -122,9 +120,14 @@ fn predict_simulate_and_export_use_the_choice_unless_told_otherwise() {
         let shown = scratch.ok_json(&[&["tune", "run"], args].concat());
         let lines = predict(&[]);
         assert_eq!(accuracy(&lines), number(&shown, "test/accuracy"), "{args:?}");
-        assert!(lines.iter().all(|l| l["tuned_for"] == shown["budget"]["quantity"].as_str().map_or(Value::Null, |q| {
-            Value::from(format!("{q}={}", number(&shown, "budget/limit")))
-        })), "{:#}", lines[0]);
+        assert!(
+            lines.iter().all(|l| l["tuned_for"]
+                == shown["budget"]["quantity"]
+                    .as_str()
+                    .map_or(Value::Null, |q| { Value::from(format!("{q}={}", number(&shown, "budget/limit"))) })),
+            "{:#}",
+            lines[0]
+        );
         assert_eq!(predict(&["--untuned"]), before, "{args:?}: --untuned is as before");
         let stated = predict(&["--steps", "4"]);
         assert!(stated.iter().all(|l| l.get("tuned_for").is_none()));
@@ -155,7 +158,10 @@ fn a_choice_that_was_changed_or_is_of_other_weights_is_refused() {
     scratch.write("a.raw", encode("evt3", recording.columns(), Some(recording.sensor())).unwrap());
     scratch.ok(&["predict", "run", "a.raw"]);
     let text = scratch.text("run/tuned.json");
-    scratch.write("run/tuned.json", text.replacen("\"alpha\": ", "\"alpha\": 1", 1).replacen("\"limit\": 2", "\"limit\": 3", 1));
+    scratch.write(
+        "run/tuned.json",
+        text.replacen("\"alpha\": ", "\"alpha\": 1", 1).replacen("\"limit\": 2", "\"limit\": 3", 1),
+    );
     scratch.refused_with(&["predict", "run", "a.raw"], &["tuned.json", "checksum", "--untuned"]);
     scratch.ok(&["predict", "run", "a.raw", "--untuned"]);
     scratch.ok(&["predict", "run", "a.raw", "--steps", "2"]);

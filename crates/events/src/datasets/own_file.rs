@@ -164,7 +164,8 @@ mod tests {
         let digits = digits();
         let SampleKind::Events(sensor) = digits.kind() else { panic!("no recordings") };
         let twice = Sensor { width: 2 * sensor.width, height: 2 * sensor.height };
-        let events: Columns = [(0, 0), (5, 9)].map(|(x, y)| Event { t_us: x, x: x as u16, y, on: true }).into_iter().collect();
+        let events: Columns =
+            [(0, 0), (5, 9)].map(|(x, y)| Event { t_us: x, x: x as u16, y, on: true }).into_iter().collect();
         let stream = EventStream { format: "test", sensor: Some(twice), events };
         let error = of_stream(digits.as_ref(), stream.clone(), "a.raw", OtherSize::Refuse).unwrap_err();
         assert_eq!(error.choices(), [Choice::Scale, Choice::Sensor], "{error}");
@@ -238,11 +239,13 @@ mod tests {
 
     #[test]
     fn a_file_of_n_mnist_needs_no_sensor() {
-        let bytes = nmnist_bin::encode([Event { t_us: 3, x: 1, y: 2, on: true }, Event { t_us: 9, x: 4, y: 0, on: false }]);
+        let bytes =
+            nmnist_bin::encode([Event { t_us: 3, x: 1, y: 2, on: true }, Event { t_us: 9, x: 4, y: 0, on: false }]);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.bin");
         std::fs::write(&path, bytes.unwrap()).unwrap();
-        let Sample::Events(read) = of_file(digits().as_ref(), &path, &ReadOptions::default(), OtherSize::Refuse).unwrap()
+        let Sample::Events(read) =
+            of_file(digits().as_ref(), &path, &ReadOptions::default(), OtherSize::Refuse).unwrap()
         else {
             panic!("no recording")
         };

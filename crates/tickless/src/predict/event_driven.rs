@@ -19,8 +19,7 @@ pub(super) fn answer(p: &Predictor<'_>, program: &Program, sample: &Sample) -> R
         Some(exit) => session.feed_until(recording, &confidence.exit(exit.rule, exit.alpha))?,
     };
     let decision = session.decision(&confidence);
-    let spent =
-        Spent::Events { events: decision.events, us: decision.us, synaptic_operations: session.synaptic_ops() };
+    let spent = Spent::Events { events: decision.events, us: decision.us, synaptic_operations: session.synaptic_ops() };
     let gain = f64::from(confidence.gain) / confidence.t_max.max(1) as f64;
     Ok(Answer::of(session.logits(), gain, stopped, spent))
 }

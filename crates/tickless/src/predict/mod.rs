@@ -10,7 +10,7 @@ mod event_driven;
 mod stream;
 
 pub use clocked::mean_logits;
-pub use stream::{Heard, StreamOptions, Stream, Why};
+pub use stream::{Heard, Stream, StreamOptions, Why};
 
 use crate::operating_point::OperatingPoint;
 use crate::simulate::possible;

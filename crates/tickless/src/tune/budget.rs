@@ -45,7 +45,8 @@ impl FromStr for Budget {
 
     /// Reads `steps=1.5`.
     fn from_str(text: &str) -> Result<Self, String> {
-        let (word, value) = text.split_once('=').ok_or(format!("`{text}`: write a quantity and its limit, e.g. steps=1.5"))?;
+        let (word, value) =
+            text.split_once('=').ok_or(format!("`{text}`: write a quantity and its limit, e.g. steps=1.5"))?;
         let quantity: Quantity = word.parse().map_err(|e| format!("{e}"))?;
         let limit = value.parse::<f64>().ok().filter(|v| v.is_finite() && *v > 0.0);
         let limit = limit.ok_or(format!("`{text}`: the limit is a number above 0, e.g. {word}=1.5"))?;
@@ -134,9 +135,13 @@ mod tests {
         for text in ["steps=1.5", "operations=20000", "energy=3.25", "ms=0.5", "accuracy=97"] {
             assert_eq!(text.parse::<Budget>().unwrap().to_string(), text);
         }
-        for (text, word) in
-            [("steps", "steps=1.5"), ("step=1", "steps"), ("ms=-1", "above 0"), ("ms=x", "above 0"), ("accuracy=101", "100")]
-        {
+        for (text, word) in [
+            ("steps", "steps=1.5"),
+            ("step=1", "steps"),
+            ("ms=-1", "above 0"),
+            ("ms=x", "above 0"),
+            ("accuracy=101", "100"),
+        ] {
             let e = text.parse::<Budget>().unwrap_err();
             assert!(e.contains(word), "{e}");
         }

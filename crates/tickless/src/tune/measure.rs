@@ -10,9 +10,7 @@ use rayon::prelude::*;
 use tickless_engine::{CompileOptions, Confidence, Program, Session, Stop, early_exits};
 use tickless_net::{Exit, LeakRule};
 use tickless_train::data::SampleId;
-use tickless_train::evaluate::{
-    Operations, OverTime, Setting, over_time_with_operations, point_and_operations,
-};
+use tickless_train::evaluate::{Operations, OverTime, Setting, over_time_with_operations, point_and_operations};
 use tickless_train::model::Model;
 use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
@@ -87,8 +85,7 @@ pub(super) fn at_configuration(
     counted: usize,
     progress: &dyn Progress,
 ) -> Result<Measured> {
-    let (score, operations) =
-        point_and_operations(model, &setting(run, ids), configuration, leak, counted, progress)?;
+    let (score, operations) = point_and_operations(model, &setting(run, ids), configuration, leak, counted, progress)?;
     let point = OperatingPoint::Clocked { configuration: configuration.to_vec(), leak, exit: None };
     let steps = configuration.iter().sum::<usize>() as f64 / configuration.len().max(1) as f64;
     Ok(Measured { steps: Some(steps), ..Measured::of(point, score.correct, score.samples, operations) })

@@ -242,7 +242,11 @@ impl Search<'_> {
                 break;
             }
             let m = at_exit(all, point, ExitAt { rule, alpha: middle }, gain);
-            if budget.is_met(&m) { inside = middle } else { outside = middle }
+            if budget.is_met(&m) {
+                inside = middle
+            } else {
+                outside = middle
+            }
             found.push(m);
         }
         found
@@ -253,8 +257,7 @@ impl Search<'_> {
         stop(self.progress)?;
         let Some(ExitAt { rule, alpha }) = m.point.exit() else { return Ok(None) };
         let exit = Exit { rule, alpha, gain };
-        let (_, passed) =
-            early_exit(self.model, &setting(self.run, self.ids), steps, leak, &exit, &self.quiet)?;
+        let (_, passed) = early_exit(self.model, &setting(self.run, self.ids), steps, leak, &exit, &self.quiet)?;
         Ok(Some(passed.as_secs_f64() * 1e3 / self.ids.len() as f64))
     }
 
@@ -264,8 +267,10 @@ impl Search<'_> {
         let neurons = Some(EventNeurons { knob: tuned.knob, values });
         let point = OperatingPoint::EventDriven { neurons, exit: None };
         let gain = temperature(self.run, self.model, &point, &self.quiet)?.gain;
-        let exits: Vec<ExitAt> =
-            RULES.into_iter().flat_map(|rule| grid(rule).into_iter().map(move |alpha| ExitAt { rule, alpha })).collect();
+        let exits: Vec<ExitAt> = RULES
+            .into_iter()
+            .flat_map(|rule| grid(rule).into_iter().map(move |alpha| ExitAt { rule, alpha }))
+            .collect();
         self.progress.start("event-driven", self.ids.len() as u64, "recording");
         let mut measured = event_driven(self.run, self.ids, &point, &exits, gain, self.progress)?;
         self.progress.finish();

@@ -130,9 +130,8 @@ impl Counter {
             for (row, frame) in all.chunks_exact(fan_out.weights.len()).enumerate() {
                 let (step, sample) = (row / batch, row % batch);
                 let values = frame.iter().zip(&fan_out.weights).filter(|(v, _)| **v != 0.0);
-                let (n, graded) = values.fold((0u64, false), |(n, graded), (v, w)| {
-                    (n + u64::from(*w), graded || v.abs() != 1.0)
-                });
+                let (n, graded) =
+                    values.fold((0u64, false), |(n, graded), (v, w)| (n + u64::from(*w), graded || v.abs() != 1.0));
                 let n = n as f64 * times as f64;
                 let of = |accumulates, multiplies| Operations { accumulates, multiplies };
                 add(step + fan_out.delay, sample, if graded { of(0.0, n) } else { of(n, 0.0) });
@@ -180,7 +179,11 @@ pub fn point_and_operations(
             counted_samples += labels.len();
             // A spike that would return after the last step is not charged.
             let most = configuration.iter().copied().max().unwrap_or(1);
-            let mut add = |step: usize, _: usize, n: Operations| if step < most { all += n };
+            let mut add = |step: usize, _: usize, n: Operations| {
+                if step < most {
+                    all += n
+                }
+            };
             counter.count(NodeId::Input, &input, &mut add);
             let mut see = |i: usize, s: &Sequence| counter.count(NodeId::Node(i), s, &mut add);
             model.forward(&constants, input, &pass, &mut rng(), Some(&mut see))?;
@@ -214,13 +217,7 @@ mod tests {
         let linear = (0..72).map(|i| if i < 36 { 0.0 } else { 1.0 }).collect();
         weights.insert("linear1.weight", Array::new(vec![2, 36], linear));
         let model = Model::new(network, &weights, &Device::flex()).unwrap();
-        let pass = Pass {
-            configuration: &[2],
-            norm: NormMode::Running,
-            leak: LeakRule::Step,
-            t_max: 2,
-            step_us: None,
-        };
+        let pass = Pass { configuration: &[2], norm: NormMode::Running, leak: LeakRule::Step, t_max: 2, step_us: None };
         let counter = Counter::new(&model, &pass);
         // Two samples and two steps: the corner of the first sample at step 1; the centre with value
         // 2 and an edge with value −1 of the second at step 2.
@@ -234,7 +231,8 @@ mod tests {
         let pairs: Vec<(f64, f64)> = all.iter().map(|o| (o.accumulates, o.multiplies)).collect();
         assert_eq!(pairs, [(4.0 * 4.0, 0.0), (0.0, 0.0), (0.0, 0.0), (0.0, 4.0 * (9.0 + 6.0))]);
         // Every spike meets one of two weights of the linear layer, because those of a class are 0.
-        let spikes = Sequence::from_values([vec![1.0f32; 36], vec![0.0; 36]].concat(), [1, 2, 4, 3, 3], &Device::flex());
+        let spikes =
+            Sequence::from_values([vec![1.0f32; 36], vec![0.0; 36]].concat(), [1, 2, 4, 3, 3], &Device::flex());
         let mut sum = Operations::default();
         counter.count(NodeId::Node(1), &spikes, |_, _, n| sum += n);
         // One step that the layer reads at two.

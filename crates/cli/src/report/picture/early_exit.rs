@@ -46,10 +46,8 @@ pub(crate) fn picture(lines: &[ExitLine], whole: ExitPoint, time: &str) -> Optio
     let mut picture = Picture::new("early-exit", title, SIZE.0, SIZE.1);
     let names: Vec<(usize, &str)> = lines.iter().enumerate().map(|(k, l)| (k, l.name.as_str())).collect();
     key(&mut picture, &names, 66.0, 22.0, SIZE.0 - 8.0);
-    let panels: [(Spot, &str, fn(&ExitPoint) -> f64); 2] = [
-        ((66.0, 466.0), time, |p| p.time),
-        ((546.0, 946.0), "synaptic operations of a sample", |p| p.operations),
-    ];
+    let panels: [(Spot, &str, fn(&ExitPoint) -> f64); 2] =
+        [((66.0, 466.0), time, |p| p.time), ((546.0, 946.0), "synaptic operations of a sample", |p| p.operations)];
     for ((left, right), what, cost) in panels {
         let panel = Panel { left, top: TOP, right, bottom: BOTTOM };
         panel.y_axis(&mut picture, &y, &y_ticks, "accuracy, %");
@@ -81,7 +79,8 @@ pub(crate) fn picture(lines: &[ExitLine], whole: ExitPoint, time: &str) -> Optio
         lines.iter().filter_map(words).collect::<Vec<_>>().join("; "),
         decimal(whole.accuracy, 1)
     );
-    picture.caption = "Each mark is a threshold of a rule. Bars: one binomial standard error. Dashed: without an exit.".into();
+    picture.caption =
+        "Each mark is a threshold of a rule. Bars: one binomial standard error. Dashed: without an exit.".into();
     Some(picture)
 }
 
@@ -91,7 +90,8 @@ mod tests {
     use crate::report::picture::Shape;
 
     fn lines() -> Vec<ExitLine> {
-        let point = |time: f64| ExitPoint { time, operations: 1e5 * time, accuracy: 70.0 + 5.0 * time, standard_error: 1.0 };
+        let point =
+            |time: f64| ExitPoint { time, operations: 1e5 * time, accuracy: 70.0 + 5.0 * time, standard_error: 1.0 };
         ["confidence", "margin"].map(|n| ExitLine { name: n.into(), points: [1.0, 2.5, 1.5].map(point).into() }).into()
     }
 
