@@ -5,7 +5,7 @@
 use super::layout::Layout;
 use crate::cpu::fused::Channels;
 use crate::cpu::fused::rows::{back, charge, fire, is_lif};
-use crate::cpu::fused::time::{Buffer, NARROW, Source, Steps, WIDE, WideSums, gradients_of, spikes_of};
+use crate::cpu::fused::time::{AtRest, Buffer, Kept, NARROW, Source, Steps, WIDE, WideSums, gradients_of, spikes_of};
 use crate::operators::NeuronOp;
 use tickless_neuron::step::Constants;
 
@@ -43,7 +43,7 @@ impl<'a> Line<'a> {
             let c = Constants::new(&self.op.neuron, self.op.lambda);
             let x = Source { values: y, step: self.step, at };
             let mut out = Buffer { values: s, step: pitch, at: at_s };
-            return spikes_of(c, &self.steps, x, self.wide, line, &mut out);
+            return spikes_of(c, &self.steps, x, self.wide, &mut AtRest, line, &mut out);
         }
         let [v, current, scratch, ..] = &mut self.state;
         v.fill(0.0);
@@ -57,10 +57,15 @@ impl<'a> Line<'a> {
     /// before the step and after it.
     #[inline(always)]
     pub(super) fn step(&mut self, y: &[f32], at: usize, membranes: &mut [f32], s: &mut [f32]) {
+        let line = self.layout.line;
+        if self.blocks {
+            let c = Constants::new(&self.op.neuron, self.op.lambda);
+            let x = Source { values: y, step: self.step, at };
+            let mut out = Buffer { values: s, step: line, at: 0 };
+            return spikes_of(c, &self.steps, x, self.wide, &mut Kept(membranes), line, &mut out);
+        }
         let [_, current, scratch, ..] = &mut self.state;
-        current.resize(self.layout.line, 0.0);
-        scratch.resize(self.layout.line, 0.0);
-        charge(current, &y[at..][..self.layout.line], self.wide, true);
+        charge(current, &y[at..][..line], self.wide, true);
         fire(self.op, current, membranes, s, scratch);
     }
 

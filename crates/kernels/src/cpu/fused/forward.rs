@@ -1,7 +1,7 @@
 //! Spikes of a fused layer: a chunk of neurons passes all steps while it is in the cache.
 
 use super::rows::{charge, fire, is_lif};
-use super::time::{Buffer, Columns, NARROW, Source, Steps, spikes_of};
+use super::time::{AtRest, Buffer, Columns, Kept, NARROW, Source, Steps, spikes_of};
 use super::{Channels, columns, statistics::moments};
 use crate::cpu::grain::FineGrained;
 use crate::cpu::memory::{full, room};
@@ -152,15 +152,19 @@ fn through_time(job: &mut Job<'_, '_>, len: usize, windows: usize) {
     let (c, steps) = (Constants::new(&op.neuron.neuron, op.neuron.lambda), &ready.time);
     let (x, wide) = (Source { values: ready.x[0], step: ready.n, at: job.at }, ready.wide[0].as_ref());
     let Some(pool) = op.pool else {
-        return spikes_of(c, steps, x, wide, len, &mut Columns(job.rows, 0));
+        return spikes_of(c, steps, x, wide, &mut AtRest, len, &mut Columns(job.rows, 0));
     };
     let (mut s, mut sums) = (vec![0.0f32; len * job.rows.len()], vec![0.0f32; windows]);
-    spikes_of(c, steps, x, wide, len, &mut Buffer { values: &mut s, step: len, at: 0 });
+    spikes_of(c, steps, x, wide, &mut AtRest, len, &mut Buffer { values: &mut s, step: len, at: 0 });
     for (row, s) in job.rows.iter_mut().zip(s.chunks_exact(len)) {
         sums_row(&mut sums, s, pool);
         row.write_copy_of_slice(&sums);
     }
 }
+
+/// Buffers for a chunk of one step: the current, the spikes, the potentials before the spikes, and
+/// the sums over windows.
+type StepBuffers = [Vec<f32>; 4];
 
 struct StepJob<'a, 'b> {
     ready: &'a Ready<'a>,
@@ -169,22 +173,36 @@ struct StepJob<'a, 'b> {
     spikes: &'b mut [MaybeUninit<f32>],
 }
 
-by_isa!(run_step = step_body(&mut StepJob<'_, '_>));
+by_isa!(run_step = step_body(&mut (StepJob<'_, '_>, &mut StepBuffers)));
 
 /// One step of a chunk.
 #[inline(always)]
 #[expect(clippy::extra_unused_type_parameters, reason = "the loops are the compiler's to vectorise")]
-unsafe fn step_body<V: Lanes>(job: &mut StepJob<'_, '_>) {
-    let (len, op) = (job.membranes.len(), job.ready.op);
-    let (mut current, mut s, mut scratch) = (vec![0.0f32; len], vec![0.0f32; len], vec![0.0f32; len]);
-    job.ready.current(0, job.at, &mut current);
-    fire(op.neuron, &mut current, job.membranes, &mut s, &mut scratch);
+unsafe fn step_body<V: Lanes>((job, buffers): &mut (StepJob<'_, '_>, &mut StepBuffers)) {
+    let (ready, op, len) = (job.ready, job.ready.op, job.membranes.len());
+    let [current, s, scratch, sums] = &mut **buffers;
+    let blocks = ready.in_registers(len);
+    if blocks {
+        let c = Constants::new(&op.neuron.neuron, op.neuron.lambda);
+        let x = Source { values: ready.x[0], step: ready.n, at: job.at };
+        let (wide, mut membranes) = (ready.wide[0].as_ref(), Kept(job.membranes));
+        if op.pool.is_none() {
+            let mut rows = [&mut *job.spikes];
+            return spikes_of(c, &ready.time, x, wide, &mut membranes, len, &mut Columns(&mut rows, 0));
+        }
+        s.resize(len, 0.0);
+        spikes_of(c, &ready.time, x, wide, &mut membranes, len, &mut Buffer { values: s, step: len, at: 0 });
+    } else {
+        [&mut *current, s, scratch].into_iter().for_each(|b| b.resize(len, 0.0));
+        ready.current(0, job.at, current);
+        fire(op.neuron, current, job.membranes, s, scratch);
+    }
     match op.pool {
-        None => job.spikes.write_copy_of_slice(&s),
+        None => job.spikes.write_copy_of_slice(s),
         Some(pool) => {
-            let mut sums = vec![0.0f32; job.spikes.len()];
-            sums_row(&mut sums, &s, pool);
-            job.spikes.write_copy_of_slice(&sums)
+            sums.resize(job.spikes.len(), 0.0);
+            sums_row(sums, s, pool);
+            job.spikes.write_copy_of_slice(sums)
         }
     };
 }
@@ -218,7 +236,8 @@ pub fn step(isa: Isa, op: &FusedOp, inputs: &[Input<'_>], channels: usize, membr
         }
         at += len;
     }
-    jobs.into_par_iter().fine_grained().for_each(|mut job| run_step(isa, &mut job));
+    let buffers = || StepBuffers::default();
+    jobs.into_par_iter().fine_grained().for_each_init(buffers, |buffers, job| run_step(isa, &mut (job, buffers)));
     // SAFETY: the chunks cover every value of the output in its order.
     unsafe { full(out) }
 }

@@ -143,6 +143,43 @@ fn fired<const W: usize>(current: &[f32; W], v: &mut [f32; W], c: Constants) -> 
     (u, s)
 }
 
+/// The membrane potentials before the first step and after the last.
+pub(crate) trait Membranes {
+    /// The potentials of block `b` before the first step.
+    fn before<const W: usize>(&self, b: usize) -> [f32; W];
+
+    /// Stores the potentials of block `b` after the last step.
+    fn after<const W: usize>(&mut self, b: usize, v: [f32; W]);
+}
+
+/// Neurons that begin at rest, and whose end nobody reads.
+pub(crate) struct AtRest;
+
+impl Membranes for AtRest {
+    #[inline(always)]
+    fn before<const W: usize>(&self, _: usize) -> [f32; W] {
+        [0.0; W]
+    }
+
+    #[inline(always)]
+    fn after<const W: usize>(&mut self, _: usize, _: [f32; W]) {}
+}
+
+/// Neurons that go on from these potentials.
+pub(crate) struct Kept<'a>(pub(crate) &'a mut [f32]);
+
+impl Membranes for Kept<'_> {
+    #[inline(always)]
+    fn before<const W: usize>(&self, b: usize) -> [f32; W] {
+        block(self.0, b)
+    }
+
+    #[inline(always)]
+    fn after<const W: usize>(&mut self, b: usize, v: [f32; W]) {
+        *self.0[b..].first_chunk_mut().expect("room for a block") = v;
+    }
+}
+
 /// Spikes of `len` neurons, a multiple of [`NARROW`], at every step.
 #[inline(always)]
 pub(crate) fn spikes_of(
@@ -150,16 +187,17 @@ pub(crate) fn spikes_of(
     steps: &Steps,
     x: Source<'_>,
     wide: Option<&Channels>,
+    membranes: &mut impl Membranes,
     len: usize,
     out: &mut impl Sink,
 ) {
     let mut b = 0;
     while b + WIDE <= len {
-        spikes_of_block::<WIDE>(c, steps, x, Norm::new(wide, b), b, out);
+        spikes_of_block::<WIDE>(c, steps, x, Norm::new(wide, b), membranes, b, out);
         b += WIDE;
     }
     while b < len {
-        spikes_of_block::<NARROW>(c, steps, x, Norm::new(wide, b), b, out);
+        spikes_of_block::<NARROW>(c, steps, x, Norm::new(wide, b), membranes, b, out);
         b += NARROW;
     }
 }
@@ -170,10 +208,11 @@ fn spikes_of_block<const W: usize>(
     steps: &Steps,
     x: Source<'_>,
     norm: Norm<W>,
+    membranes: &mut impl Membranes,
     b: usize,
     out: &mut impl Sink,
 ) {
-    let (mut v, mut current) = ([0.0f32; W], [0.0f32; W]);
+    let (mut v, mut current) = (membranes.before::<W>(b), [0.0f32; W]);
     for (t, &(i, first, _)) in steps.0.iter().enumerate() {
         if first {
             x.fetch::<W>(i, b + AHEAD);
@@ -182,6 +221,7 @@ fn spikes_of_block<const W: usize>(
         let (_, s) = fired(&current, &mut v, c);
         out.put(t, b, s);
     }
+    membranes.after(b, v);
 }
 
 /// Σ G and Σ G·(x − μ), repeated to a chunk's width; empty without a norm.
