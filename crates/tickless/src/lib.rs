@@ -33,6 +33,7 @@ pub mod number;
 mod operating_point;
 pub mod parity;
 pub mod predict;
+mod readout;
 pub mod simulate;
 pub mod temperature;
 pub mod tune;

@@ -214,9 +214,9 @@ mod tests {
         let network = build("demo", &ZooOptions::default()).unwrap();
         let exit = ExitAt { rule: ExitRule::Entropy, alpha: 0.25 };
         let at = OperatingPoint::steps(&network, 4, LeakRule::Time).with_exit(Some(exit));
-        assert_eq!(at.to_string(), "T = 4, leak per time, exit at entropy < 0.25");
+        assert_eq!(format!("{at}"), "T = 4, leak per time, exit at entropy < 0.25");
         let mixed = OperatingPoint::Clocked { configuration: vec![4, 2], leak: LeakRule::Step, exit: None };
-        assert_eq!(mixed.to_string(), "T = 4,2, leak per step");
+        assert_eq!(format!("{mixed}"), "T = 4,2, leak per step");
         let json = serde_json::to_string(&at).unwrap();
         assert_eq!(serde_json::from_str::<OperatingPoint>(&json).unwrap(), at, "{json}");
     }

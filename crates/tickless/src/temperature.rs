@@ -5,7 +5,7 @@
 //! validation part has g = 1, and its confidence is uncalibrated.
 
 use crate::operating_point::OperatingPoint;
-use crate::predict::mean_logits;
+use crate::readout::mean_logits;
 use crate::simulate::decisions::{FIT_SAMPLES, fit};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};

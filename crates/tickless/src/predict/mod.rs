@@ -9,7 +9,6 @@ mod clocked;
 mod event_driven;
 mod stream;
 
-pub use clocked::mean_logits;
 pub use stream::{Heard, Stream, StreamOptions, Why};
 
 use crate::operating_point::OperatingPoint;
