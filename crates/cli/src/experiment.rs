@@ -12,16 +12,18 @@ use crate::recipe_paths::same;
 use crate::remedy::stopped;
 use crate::report as page;
 use crate::results::stored;
-use crate::results::{Evaluation, Finished, leaks};
+use crate::results::{
+    Evaluation, Finished, FittedGain, StoredAnswers, count_operations, keep_answers, keep_evaluation, leaks,
+};
 use anyhow::{Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use tickless::EngineForward;
-use tickless::simulate::simulate;
+use tickless::simulate::simulate_answers;
 use tickless_net::LeakRule;
 use tickless_net::recipe::{Folds, Recipe};
 use tickless_train::data::{Parts, Source};
 use tickless_train::device::Device;
-use tickless_train::evaluate::{Setting, StepSweep, across_steps, activity};
+use tickless_train::evaluate::{Setting, StepSweep, activity_and_cost, answers_across_steps};
 use tickless_train::progress::{Progress, Silent};
 use tickless_train::run::train_plan::TrainPlan;
 use tickless_train::run::{Job, RunFolder, train};
@@ -210,25 +212,30 @@ fn finish_run(
     }
     missing.retain(|(steps, _)| !steps.is_empty());
     if !missing.is_empty() {
-        let mut points = Vec::new();
+        let fitted = FittedGain::of(run, &model, &Silent)?;
+        let mut all = Vec::new();
         for (steps, leaks) in missing {
-            points.extend(across_steps(&model, &setting, &StepSweep { steps, leaks, calibration: None }, console)?);
+            let sweep = StepSweep { steps, leaks, calibration: None };
+            all.extend(answers_across_steps(&model, &setting, &sweep, fitted.gain, console)?);
         }
-        let activity = activity(&model, &setting, t_max, LeakRule::Step, &Silent)?;
-        let measured = Evaluation::of(run, &model, Part::Test, points, activity);
-        let _lock = folder.lock_results()?;
-        // Another command may have added results since the file was read.
-        let evaluation = measured.merged_into(stored::evaluation(run)?);
-        folder.write_result("eval.json", &evaluation)?;
+        count_operations(&model, &setting, &mut all, &Silent)?;
+        let answers = StoredAnswers::of(run, &all);
+        let points = all.into_iter().map(|a| a.point).collect();
+        let cost = activity_and_cost(&model, &setting, t_max, LeakRule::Step, &Silent)?;
+        let measured = Evaluation::of(run, &model, Part::Test, points, cost, fitted.samples);
+        let evaluation = keep_evaluation(run, measured, answers, console)?;
         finished.evaluation = Some(evaluation);
+        finished.answers = stored::answers(&finished.run)?;
     }
     let run = &finished.run;
     if finished.simulation.is_none() {
         match tickless::simulate::possible(run) {
             Ok(()) => {
-                let s = simulate(run, &model, &run.parts.test, console, console.stop_flag())?;
+                let (s, answers) = simulate_answers(run, &model, &run.parts.test, console, console.stop_flag())?;
                 folder.write_result("simulate.json", &s)?;
+                keep_answers(run, StoredAnswers::of_event_driven(run, &answers), console)?;
                 finished.simulation = Some(s);
+                finished.answers = stored::answers(&finished.run)?;
             }
             Err(e) => console.line(&format!("not run without a clock: {e}")),
         }

@@ -14,6 +14,7 @@
 //! has g = 1; the event-driven form has Σ/T_max instead of the mean over steps. If values are
 //! equal, the lowest index is the class.
 
+use serde::{Deserialize, Serialize};
 use tickless_words::words;
 
 /// The parameters that convert accumulated logits to a confidence.
@@ -166,15 +167,44 @@ pub fn probabilities(values: impl Iterator<Item = f64> + Clone, gain: f64) -> Ve
 ///
 /// Source: Guo et al., "On calibration of modern neural networks", ICML 2017.
 pub fn calibration_error(answers: impl IntoIterator<Item = (f64, bool)>) -> f64 {
-    const BINS: usize = 15;
-    // Number of answers, of right answers, and sum of the confidences.
+    let bins = bins(answers);
+    let n: usize = bins.iter().map(|b| b.0).sum();
+    bins.iter().map(|(_, right, sum)| (*right as f64 - sum).abs()).sum::<f64>() / n.max(1) as f64
+}
+
+/// The answers of one bin of the calibration curve.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CalibrationBin {
+    /// Mean confidence in percent.
+    pub confidence: f64,
+    /// Percent correct.
+    pub accuracy: f64,
+    /// Number of answers.
+    pub samples: usize,
+}
+
+/// The calibration curve: the bins of [`calibration_error`] that hold answers.
+pub fn calibration_bins(answers: impl IntoIterator<Item = (f64, bool)>) -> Vec<CalibrationBin> {
+    let percent = |sum: f64, n: usize| 100.0 * sum / n as f64;
+    let bin = |(n, right, sum): (usize, usize, f64)| CalibrationBin {
+        confidence: percent(sum, n),
+        accuracy: percent(right as f64, n),
+        samples: n,
+    };
+    bins(answers).into_iter().filter(|b| b.0 > 0).map(bin).collect()
+}
+
+const BINS: usize = 15;
+
+/// Number of answers, of right answers, and sum of the confidences of each bin.
+fn bins(answers: impl IntoIterator<Item = (f64, bool)>) -> [(usize, usize, f64); BINS] {
     let mut bins = [(0usize, 0usize, 0.0f64); BINS];
     for (confidence, right) in answers {
         let bin = &mut bins[((confidence * BINS as f64) as usize).min(BINS - 1)];
         *bin = (bin.0 + 1, bin.1 + usize::from(right), bin.2 + confidence);
     }
-    let n: usize = bins.iter().map(|b| b.0).sum();
-    bins.iter().map(|(_, right, sum)| (*right as f64 - sum).abs()).sum::<f64>() / n.max(1) as f64
+    bins
 }
 
 /// −ln softmax(gain·values)[label].
@@ -260,6 +290,10 @@ mod tests {
         assert!((calibration_error(three)).abs() < 1e-12);
         assert!((calibration_error(three.into_iter().chain(one)) - 0.5 * 0.70).abs() < 1e-12);
         assert!((calibration_error([(1.0, false)]) - 1.0).abs() < 1e-12, "certainty is in the last bin");
+        let curve = calibration_bins(three.into_iter().chain(one));
+        let shown: Vec<(f64, usize)> = curve.iter().map(|b| (b.accuracy, b.samples)).collect();
+        assert_eq!(shown, [(75.0, 4), (25.0, 4)]);
+        assert!((curve[1].confidence - 95.0).abs() < 1e-9);
     }
 
     #[test]

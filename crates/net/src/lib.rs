@@ -8,7 +8,9 @@
 // Printing panics if standard output or standard error cannot be written.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod answers;
 pub mod decision;
+pub mod energy;
 pub mod error;
 pub mod fold;
 pub mod init;
@@ -25,6 +27,7 @@ pub mod weights;
 pub mod window;
 pub mod zoo;
 
+pub use answers::{AnswerStatistics, Answers};
 pub use decision::{Confidence, Exit, ExitRule};
 pub use error::{Error, Result};
 pub use layer::{

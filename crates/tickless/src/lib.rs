@@ -14,7 +14,8 @@
 //! * [`predict`]: classifies files and streams with a trained run, at an [`OperatingPoint`];
 //! * [`mod@tune`]: chooses the operating point of a run for a budget;
 //! * [`parity`]: runs the same recordings through every executor and finds the cause if two of them
-//!   differ.
+//!   differ;
+//! * [`robustness`]: how the accuracy falls if weights or inputs change.
 //!
 //! The command `tickless` is the crate `tickless-cli`.
 // The caller decides what is printed.
@@ -34,6 +35,7 @@ mod operating_point;
 pub mod parity;
 pub mod predict;
 mod readout;
+pub mod robustness;
 pub mod simulate;
 pub mod temperature;
 pub mod tune;

@@ -13,6 +13,7 @@ use tickless_net::{
 };
 use tickless_testing::folders::models;
 use tickless_testing::golden::{Golden, count, number};
+use tickless_train::evaluate::CostCounter;
 use tickless_train::model::{Model, NormMode, Observer, Pass, Sequence};
 
 /// The values of a tensor of a file, of any type of number.
@@ -181,6 +182,57 @@ fn a_published_network_of_snntorch_spikes_as_it_does_there() {
             assert_eq!(s[i] > 0.0, u[i] > theta, "step {t}, neuron {i}");
         }
     }
+}
+
+#[test]
+fn the_cost_of_a_published_network_is_what_neurobench_reports() {
+    let Some(folder) = models("dvs-gesture") else { return };
+    let shown =
+        checkpoint::read(&folder.join("neurobench_dvs_gesture.shown.safetensors"), None).expect("golden values");
+    let text = std::fs::read_to_string(folder.join("neurobench_dvs_gesture.shown.json")).expect("golden numbers");
+    let want: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let file = folder.join("neurobench_dvs_gesture.pt");
+    let read = checkpoint::read(&file, None).expect("a checkpoint");
+    let network = snntorch_network(&read);
+    let fit = checkpoint::fit(&read, &network, &file, &FitOptions::default()).expect("finite values");
+    let model = Model::new(network.clone(), &fit.weights, &Device::flex()).expect("the weights fit");
+    let input = array(&shown, "input");
+    let &[t, b, c, h, w] = &input.shape[..] else { panic!("an input [T, B, C, H, W]") };
+    let data = TensorData::new(input.data.clone(), [t * b, c, h, w]);
+    let input = Sequence::new(Tensor::from_data(data, &Device::flex()), t);
+    let configuration = vec![t; network.stages()];
+    let pass =
+        Pass { configuration: &configuration, norm: NormMode::Running, leak: LeakRule::Step, t_max: t, step_us: None };
+    let mut counter = CostCounter::new(&model, pass.clone());
+    counter.observe(NodeId::Input, &input);
+    let mut observe = |i: usize, s: &Sequence| counter.observe(NodeId::Node(i), s);
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    model.forward(&model.constants(), input, &pass, &mut rng, Some(&mut observe)).expect("the pass fits");
+    let (_, cost) = counter.finish().expect("counted");
+    let got = serde_json::to_value(&cost).expect("JSON");
+    for key in [
+        "Footprint",
+        "ConnectionSparsity",
+        "ParameterCount",
+        "ActivationSparsity",
+        "ActivationSparsityByLayer",
+        "SynapticOperations",
+        "MembraneUpdates",
+    ] {
+        let (want, got) = (&want[key], &got[key]);
+        let numbers = |v: &serde_json::Value| -> Vec<f64> {
+            let each = |v: &serde_json::Value| v.as_f64().expect("a number");
+            v.as_object().map_or_else(|| vec![each(v)], |all| all.values().map(each).collect())
+        };
+        assert_eq!(numbers(got), numbers(want), "{key}: {got} and {want}");
+    }
+    // Each neuron is a `Leaky`, of whose updates NeuroBench counts 4 operations.
+    assert_eq!(got["NeuronOperations"]["Effective Neuron Ops"], 4.0 * cost.membrane_updates);
+    let neurons: usize = network.spiking().iter().map(|i| network.nodes()[*i].output.len()).sum();
+    assert_eq!(got["NeuronOperations"]["Neuron Dense Ops"], (4 * neurons * t) as f64);
+    // The published count is that of T = 150.
+    assert_eq!(cost.synaptic_operations.dense / t as f64 * 150.0, 891_206_400.0);
+    assert_eq!(cost.footprint, 304_828);
 }
 
 /// The residual network of the paper's code, with names of our own.

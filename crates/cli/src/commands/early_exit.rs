@@ -17,6 +17,7 @@ use tickless::temperature::temperature;
 use tickless::tune::Measured;
 use tickless::tune::measure::event_driven;
 use tickless::{ExitAt, OperatingPoint};
+use tickless_net::answers::standard_error;
 use tickless_net::decision::calibration_error;
 use tickless_net::{Confidence, Exit, ExitRule, InputKind, LeakRule};
 use tickless_train::data::SampleId;
@@ -156,8 +157,8 @@ impl EarlyExitArgs {
         for ExitAt { rule, alpha } in self.exits() {
             let exit = Exit { rule, alpha, gain };
             let (exited, passed) = early_exit(model, &setting(ids), steps, leak, &exit, console)?;
-            let (accuracy, n) = (exited.accuracy(), exited.samples as f64);
-            let standard_error = (accuracy * (100.0 - accuracy) / n).sqrt();
+            let accuracy = exited.accuracy();
+            let standard_error = standard_error(exited.correct, exited.samples);
             let (mean_steps, ms) = (exited.mean_steps(), per_sample(passed));
             let counted = all.exits(&exit).operations.unwrap_or_default();
             let (operations, energy_nj) = (counted.total(), counted.energy_nj());

@@ -1,14 +1,16 @@
 //! `tickless eval RUN --steps 1..20`: evaluates one set of weights at every T.
 
+use super::answers::show_answers;
+use super::cost::show_cost;
 use super::early_exit::EarlyExitArgs;
 use crate::arguments::{ChoiceArgs, Global, Part, PeriodArg, RunArgs, word_parser};
-use crate::output::{print_json, say};
+use crate::output::{check_output, print_json, say};
 use crate::progress::Console;
-use crate::results::Evaluation;
-use crate::results::stored;
+use crate::results::{Asked, Evaluation, FittedGain, StoredAnswers, count_operations, keep_evaluation, write_samples};
 use anyhow::{Result, bail};
 use clap::Args;
 use serde::Serialize;
+use std::path::PathBuf;
 use tickless::tune::measure::measure;
 use tickless::tune::{Budget, Measured, Tuning};
 use tickless_kernels::Precision;
@@ -16,9 +18,8 @@ use tickless_net::LeakRule;
 use tickless_net::recipe::LARGEST_STEPS;
 use tickless_train::data::SampleId;
 use tickless_train::device::device;
-use tickless_train::evaluate::{Setting, StepSweep, across_steps, activity, at_configuration};
+use tickless_train::evaluate::{Answered, Setting, StepSweep, activity_and_cost, answers_across_steps, answers_at};
 use tickless_train::model::{Model, check_configuration};
-use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
 
 /// Evaluate a run at many numbers of time steps.
@@ -29,7 +30,8 @@ use tickless_train::run::Loaded;
   tickless eval runs/nmnist-mtt-seed1 --steps 1,2,5..8,200 --leak time
   tickless eval runs/nmnist-mtt-seed1 --configuration 10,3,1   each stage at its own T
   tickless eval runs/nmnist-mtt-seed1 --steps 10,300 --leak time --refractory 0.5
-  tickless eval runs/nmnist-mtt-seed1 --json
+  tickless eval runs/nmnist-mtt-seed1 --json                confusion matrix at every T, calibration curve
+  tickless eval runs/nmnist-mtt-seed1 --samples answers.csv  what the network said to each sample at each T
   tickless eval runs/nmnist-mtt-seed1 --exit confidence          each sample stops when sure enough
   tickless eval runs/nmnist-mtt-seed1 --exit margin,entropy --alpha 0.2,0.5,0.9 --steps 6 -o exits
   tickless eval runs/cifar10-resnet18-mtt-seed1000 --calibrate   batch norm calibrated at every T
@@ -68,6 +70,9 @@ pub struct Eval {
     /// belongs to time.
     #[arg(long, value_name = "STEPS")]
     refractory: Option<String>,
+    /// Write the answer to each sample at each T as CSV: file, label, class, confidence, right.
+    #[arg(long, value_name = "FILE.csv", conflicts_with = "exit")]
+    samples: Option<PathBuf>,
     #[command(flatten)]
     exits: EarlyExitArgs,
     #[command(flatten)]
@@ -96,11 +101,13 @@ impl Eval {
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
         let configurations = self.configuration.iter().map(|text| steps(text)).collect::<Result<Vec<_>>>()?;
         let asked = self.steps.as_ref().map(|text| steps(text)).transpose()?;
+        if let Some(file) = &self.samples {
+            check_output("--samples", file)?;
+        }
         let mut run = self.run.load()?;
         if let Some(word) = &self.refractory {
             PeriodArg::parse(word)?.apply(&mut run)?;
         }
-        let folder = &run.folder;
         for c in &configurations {
             check_configuration(&run.network, c)?;
         }
@@ -124,31 +131,34 @@ impl Eval {
         }
         let calibration = self.calibrate.then(|| run.calibration(None));
         let leaks = self.leak.map_or_else(|| run.recipe.eval.leak.clone(), |leak| vec![leak]);
-        let mut points = Vec::new();
+        let fitted = FittedGain::of(&run, &model, console)?;
+        let mut all = Vec::new();
         for configuration in &configurations {
             for &leak in &leaks {
-                points.push(at_configuration(&model, &setting, configuration, leak, console)?);
+                all.push(answers_at(&model, &setting, configuration, leak, fitted.gain, console)?);
             }
         }
         if self.configuration.is_empty() || asked.is_some() {
             let mut steps = asked.unwrap_or_else(|| run.recipe.eval.steps.clone());
             let mut seen = std::collections::HashSet::new();
             steps.retain(|t| seen.insert(*t));
-            points.extend(across_steps(&model, &setting, &StepSweep { steps, leaks, calibration }, console)?);
+            let sweep = StepSweep { steps, leaks, calibration };
+            all.extend(answers_across_steps(&model, &setting, &sweep, fitted.gain, console)?);
         }
-        let activity = activity(&model, &setting, t_max, LeakRule::Step, console)?;
-        let result = Evaluation::of(&run, &model, self.part, points, activity);
+        if let Some(file) = &self.samples {
+            write_samples(file, &run, ids, &all.iter().map(asked_of).collect::<Vec<_>>())?;
+        }
+        if !self.calibrate {
+            count_operations(&model, &setting, &mut all, console)?;
+        }
+        let cost = activity_and_cost(&model, &setting, t_max, LeakRule::Step, console)?;
+        let points = all.iter().map(|a| a.point.clone()).collect();
+        let result = Evaluation::of(&run, &model, self.part, points, cost, fitted.samples);
         let tuned = self.tuned(&run, &model, ids, console)?;
         // The run keeps its results only for the whole test part at full precision; other results
         // are only printed.
         if result.is_whole(&run) && !self.calibrate && self.refractory.is_none() {
-            // Another command may write the same file.
-            let _lock = folder.lock_results()?;
-            // If the stored file is unreadable, the new result replaces it.
-            let kept = stored::evaluation(&run)
-                .inspect_err(|e| console.warn(&format!("what cannot be read is replaced: {e}")))
-                .unwrap_or_default();
-            folder.write_result("eval.json", &result.clone().merged_into(kept))?;
+            keep_evaluation(&run, result.clone(), StoredAnswers::of(&run, &all), console)?;
         }
         if global.json {
             return print_json(&Shown { evaluation: &result, tuned });
@@ -161,10 +171,33 @@ impl Eval {
             if model.precision() == Precision::F32 { String::new() } else { format!(" at {}", model.precision()) },
             run.facts.origin()
         );
-        say!("{:>16}  {:>6}  {:>10}  {:>8}", "T", "leak", "% correct", "loss");
+        say!(
+            "{:>16}  {:>6}  {:>10}  {:>6}  {:>14}  {:>17}  {:>8}",
+            "T",
+            "leak",
+            "% correct",
+            "±",
+            "% in the top 5",
+            "calibration error",
+            "loss"
+        );
         for p in &result.points {
             let t: Vec<String> = p.configuration.iter().map(usize::to_string).collect();
-            say!("{:>16}  {:>6}  {:>10.2}  {:>8.4}", t.join(","), p.leak, p.accuracy, p.loss);
+            let top = p.answers.as_ref().and_then(|a| a.top5);
+            let top = top.map_or("–".to_owned(), |s| format!("{:.2} ± {:.2}", s.accuracy, s.standard_error));
+            let error = p.answers.as_ref().map_or(f64::NAN, |a| a.calibration.expected_calibration_error);
+            let sure = p.standard_error.unwrap_or_default();
+            say!(
+                "{:>16}  {:>6}  {:>10.2}  {sure:>6.2}  {top:>14}  {error:>17.2}  {:>8.4}",
+                t.join(","),
+                p.leak,
+                p.accuracy,
+                p.loss
+            );
+        }
+        if let Some((point, answers)) = result.shown_point(t_max).and_then(|p| Some((p, p.answers.as_ref()?))) {
+            let t: Vec<String> = point.configuration.iter().map(usize::to_string).collect();
+            show_answers(&format!("T = {}", t.join(",")), &result.class_names, answers, fitted.samples);
         }
         if let Some(TunedPoint { budget, measured }) = &tuned {
             let (accuracy, error) = (measured.accuracy, measured.standard_error);
@@ -174,6 +207,9 @@ impl Eval {
         say!("{:>16}  {:>8}  {:>22}", "layer", "neurons", "spikes/neuron at T_max");
         for l in &result.activity {
             say!("{:>16}  {:>8}  {:>22.4}{}", l.layer, l.neurons, l.rate(), if l.silent() { "  SILENT" } else { "" });
+        }
+        if let Some(cost) = &result.neurobench {
+            show_cost(t_max, cost, &result.energy);
         }
         Ok(())
     }
@@ -191,6 +227,11 @@ impl Eval {
         let measured = measure(run, model, ids, &chosen.point, temperature.gain, console)?;
         Ok(Some(TunedPoint { budget, measured }))
     }
+}
+
+/// The answers at one configuration, for a table of samples.
+fn asked_of(a: &Answered) -> Asked<'_> {
+    Asked { configuration: &a.point.configuration, leak: Some(a.point.leak), answers: &a.answers }
 }
 
 /// `40`, or `7 of 40` if not all.

@@ -1,8 +1,10 @@
 //! One file per subcommand. Each parses its arguments, calls a library and prints.
 
+pub mod answers;
 pub mod asynchrony;
 pub mod calibrate;
 pub mod compare;
+pub mod cost;
 pub mod data;
 pub mod demo;
 pub mod early_exit;
@@ -15,6 +17,7 @@ pub mod net;
 pub mod parity;
 pub mod predict;
 pub mod report;
+pub mod robustness;
 pub mod simulate;
 pub mod study;
 pub mod train;

@@ -1,19 +1,22 @@
 //! `tickless simulate RUN`: runs the same weights without a clock.
 
+use super::answers::show_answers;
 use super::early_exit::EarlyExitArgs;
 use crate::arguments::{ChoiceArgs, Global, Part, PeriodArg, RunArgs, word_parser};
-use crate::output::{note, percent, print_json, say};
+use crate::output::{check_output, note, percent, print_json, say};
 use crate::progress::Console;
 use crate::report::time_unit;
+use crate::results::{Asked, StoredAnswers, keep_answers, write_samples};
 use anyhow::{Result, bail};
 use clap::Args;
 use serde::Serialize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tickless::OperatingPoint;
 use tickless::simulate::asynchronous::{SweepRow, exact, measure};
 use tickless::simulate::decisions::Decisions;
 use tickless::simulate::tune::{Knob, Tried, Tuned, lacks_a_period, tune};
-use tickless::simulate::{Simulation, compile, possible, simulate};
+use tickless::simulate::{Simulation, compile, possible, simulate_answers};
 use tickless_engine::{AsyncSession, Asynchrony, Order};
 use tickless_kernels::Precision;
 use tickless_net::Layer;
@@ -31,6 +34,7 @@ use tickless_train::run::Loaded;
   tickless simulate runs/nmnist-mtt-seed1 --tune
   tickless simulate runs/nmnist-mtt-seed1 --refractory 0.5
   tickless simulate runs/nmnist-mtt-seed1 --exit confidence,margin -o exits     stop when sure enough
+  tickless simulate runs/nmnist-mtt-seed1 --samples answers.csv
 
 A network with a bias or batch norm cannot run so; `tickless finetune RUN --epochs 0` removes
 them. With a delay, service time, queue, jitter or another order the recordings also run as on a
@@ -54,6 +58,9 @@ pub struct Simulate {
     /// period.
     #[arg(long, value_name = "STEPS")]
     refractory: Option<String>,
+    /// Write the answer to each recording as CSV: file, label, class, confidence, right.
+    #[arg(long, value_name = "FILE.csv")]
+    samples: Option<PathBuf>,
     #[command(flatten)]
     exits: EarlyExitArgs,
     #[command(flatten)]
@@ -109,6 +116,9 @@ impl Simulate {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
         self.exits.check()?;
+        if let Some(file) = &self.samples {
+            check_output("--samples", file)?;
+        }
         let mut run = self.run.load()?;
         if self.exits.is_asked_for() {
             return self.early_exits(&run, global, console);
@@ -138,13 +148,18 @@ impl Simulate {
             // An invalid model is refused before the slow part.
             AsyncSession::new(&compile(&run)?, model)?;
         }
-        let s = simulate(&run, &model, ids, console, console.stop_flag())?;
+        let (s, answers) = simulate_answers(&run, &model, ids, console, console.stop_flag())?;
+        if let Some(file) = &self.samples {
+            let asked = Asked { configuration: &[], leak: None, answers: &answers };
+            write_samples(file, &run, ids, &[asked])?;
+        }
         // The run's folder keeps the results only if they cover the whole test part, with the
         // run's own neurons and at full precision, because the clocked reference depends on the
         // precision.
         let own = !changed && model.precision() == Precision::F32;
         if self.part == Part::Test && self.limit == 0 && own {
             folder.write_result("simulate.json", &s)?;
+            keep_answers(&run, StoredAnswers::of_event_driven(&run, &answers), console)?;
         }
         let asynchrony = asynchrony.map(|m| with_asynchrony(&run, ids, &m, console)).transpose()?;
         if global.json {
@@ -154,7 +169,7 @@ impl Simulate {
             show_tuned(&run, tuned);
         }
         say!("{} event by event on {} {} recordings (simulator)", run.facts.network, s.samples, self.part);
-        say!("correct              {:>12.2} %", s.accuracy);
+        say!("correct              {:>12.2} % ± {:.2}", s.accuracy, s.standard_error.unwrap_or_default());
         say!("events               {:>12.1} per recording", s.events);
         say!("synaptic operations  {:>12.0} per recording", s.synaptic_operations);
         say!("{:>16}  {:>8}  {:>14}  {:>24}", "layer", "neurons", "spikes/record.", "spike difference");
@@ -174,6 +189,11 @@ impl Simulate {
             }
             (None, Some(why)) => say!("not possible in 8 bit: {why}"),
             (None, None) => {}
+        }
+        if let Some(answers) = &s.answers {
+            let names: Vec<String> = (0..answers.per_class.len()).map(|k| run.source.dataset().class_name(k)).collect();
+            let fitted = s.decisions.as_ref().map_or(0, |d| d.gain_samples);
+            show_answers("the end of each recording", &names, answers, fitted);
         }
         if let Some(d) = &s.decisions {
             curves(d);

@@ -1,6 +1,7 @@
-//! `tickless study no-clock RUN...`: measures what a refractory period, or another lower limit, does
-//! to accuracy and spikes, with and without a clock.
+//! `tickless study`: measures of many runs at once. `no-clock` measures what a refractory period, or
+//! another lower limit, does to accuracy and spikes, with and without a clock.
 
+use super::robustness::RobustnessArgs;
 use crate::arguments::Global;
 use crate::gather::{Interval, mean, rows};
 use crate::output::{check_output_folder, print_json, say};
@@ -25,8 +26,9 @@ use tickless_train::run::RunFolder;
   tickless compare recipes/studies/no-clock.toml --data ~/data/nmnist --folds 5 --seeds 1,2,3
   tickless study no-clock runs/no-clock/*-fold* -o runs/no-clock/study
   tickless study no-clock runs/no-clock/*-fold* --steps 1,10,100,300,1000 --json
+  tickless study robustness runs/sdt runs/nmt runs/mtt -o runs/robustness
 
-Every run keeps what was measured (`no-clock.json`), so the same command continues where it was
+Every run keeps what was measured (`no-clock.json`, `robustness.json`), so the same command continues where it was
 stopped. The weights do not change. All event-driven numbers are this simulator's, none a chip's.")]
 pub struct Study {
     #[command(subcommand)]
@@ -38,6 +40,8 @@ enum What {
     /// Refractory periods of single-spike neurons (lower limits of multi-spike ones), event-driven
     /// and at every T.
     NoClock(NoClockArgs),
+    /// Noise on weights and inputs, lost and moved events, and gradient norms.
+    Robustness(RobustnessArgs),
 }
 
 #[derive(Debug, Args)]
@@ -123,6 +127,7 @@ impl Study {
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
         match self.what {
             What::NoClock(args) => args.run(global, console),
+            What::Robustness(args) => args.run(global, console),
         }
     }
 }

@@ -32,7 +32,7 @@ pub struct Rows {
 
 /// Keys of a recipe in which runs of one row may differ: they change neither weights nor results,
 /// or are compared separately.
-const FREE: [&str; 10] = [
+const FREE: [&str; 11] = [
     "seed",
     "purpose",
     "data.cache",
@@ -40,6 +40,7 @@ const FREE: [&str; 10] = [
     "eval.steps",
     "eval.leak",
     "eval.batch",
+    "eval.energy",
     "train.strategy",
     "train.recompute",
     "train.checkpoint_every",
@@ -130,7 +131,10 @@ fn traits(f: &Finished) -> Result<Traits> {
     absolute(&mut recipe)?;
     let mut all = Traits::new();
     flatten("", &serde_json::to_value(&recipe)?, &mut all);
-    all.retain(|k, _| !FREE.contains(&k.as_str()));
+    // A free table is free with all its keys.
+    let free =
+        |k: &str| FREE.iter().any(|f| k.strip_prefix(f).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')));
+    all.retain(|k, _| !free(k));
     let facts = &f.run.facts;
     if facts.strategy == RunFacts::IMPORTED {
         all.insert("graph".into(), facts.base.clone().unwrap_or_default());

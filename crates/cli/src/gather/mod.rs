@@ -12,9 +12,10 @@ pub use group::{Group, Rows, rows};
 pub use interval::Interval;
 
 use crate::report as r;
-use crate::results::{Evaluation, Finished};
+use crate::results::{Evaluation, Finished, SampleAnswers, StoredAnswers};
 use anyhow::{Result, bail};
 use tickless::simulate::decisions::DecisionCurve;
+use tickless::simulate::sample_course::{MembraneCourse, sample_course};
 use tickless::simulate::{Simulation, trace};
 use tickless_net::{InputKind, Neuron};
 use tickless_train::evaluate::{LayerActivity, Point};
@@ -62,6 +63,7 @@ pub fn report(title: &str, command: &str, rows: &Rows) -> Result<r::ReportData> 
             description: format!("{} {}", describe.source, describe.notes.join(" ")),
             simulated_camera: describe.simulated,
             classes: describe.classes,
+            class_names: (0..run.network.output().len()).map(|k| run.source.dataset().class_name(k)).collect(),
             test_samples: tested(&groups[0]),
             mean_events: first.simulation.as_ref().map_or(run.facts.mean_events.unwrap_or(0.0), |s| s.events),
         },
@@ -165,14 +167,29 @@ fn strategy(group: &Group) -> Result<r::StrategyResult> {
         let (accuracy, standard_error) = mean(&all.iter().map(|p| p.accuracy).collect::<Vec<_>>());
         let (loss, _) = mean(&all.iter().map(|p| p.loss).collect::<Vec<_>>());
         let leak = p.leak;
-        match p.steps() {
-            Some(steps) => points.push(r::MeanPoint { steps, leak, accuracy, standard_error, loss }),
-            None => {
-                let configuration = p.configuration.clone();
-                mixed.push(r::MixedPoint { configuration, leak, accuracy, standard_error, loss });
-            }
-        }
+        let each = |f: &dyn Fn(&Point) -> Option<f64>| -> Option<f64> {
+            all.iter().map(f).collect::<Option<Vec<f64>>>().map(|v| mean(&v).0)
+        };
+        let standard_error = standard_error.or(all[0].standard_error);
+        let operations = each(&|p| p.operations.map(|o| o.effective_macs + o.effective_acs));
+        let Some(steps) = p.steps() else {
+            let configuration = p.configuration.clone();
+            mixed.push(r::MixedPoint { configuration, leak, accuracy, standard_error, loss, operations });
+            continue;
+        };
+        points.push(r::MeanPoint {
+            steps,
+            leak,
+            accuracy,
+            standard_error,
+            loss,
+            top5: each(&|p| Some(p.answers.as_ref()?.top5?.accuracy)),
+            calibration_error: each(&|p| Some(p.answers.as_ref()?.calibration.expected_calibration_error)),
+            confusion: confusion(&evaluated, &|a| a.at(&p.configuration, p.leak)),
+            operations,
+        });
     }
+    let simulated: Vec<&Finished> = runs.iter().filter(|f| f.simulation.is_some()).collect();
     let simulations: Vec<&Simulation> = runs.iter().filter_map(|f| f.simulation.as_ref()).collect();
     // Seeds are listed of the runs that were measured, because the means are over those.
     let measured: Vec<&Finished> = runs.iter().filter(|f| f.evaluation.is_some() || f.simulation.is_some()).collect();
@@ -184,13 +201,32 @@ fn strategy(group: &Group) -> Result<r::StrategyResult> {
         seeds: counted.iter().map(|f| f.run.facts.seed).collect(),
         points,
         mixed,
-        event_driven: event_driven(&simulations),
+        event_driven: event_driven(&simulations)
+            .map(|e| r::EventDriven { confusion: confusion(&simulated, &|a| a.event_driven()), ..e }),
         curve: curve(runs)?,
         layers: layers(runs, &simulations),
         raster: runs.iter().find(|f| f.simulation.is_some()).map(raster).transpose()?.flatten(),
+        course: simulated.first().map(|f| course(f)).transpose()?.flatten(),
+        chosen: None,
         train_seconds: runs.iter().map(|f| f.run.facts.train_seconds).sum(),
         iterations: runs[0].run.facts.iterations,
     })
+}
+
+/// The confusion matrix of all runs together; `None` if a run has not stored its answers.
+fn confusion(runs: &[&Finished], of: &dyn Fn(&StoredAnswers) -> Option<SampleAnswers>) -> Option<Vec<Vec<usize>>> {
+    let mut sum: Option<Vec<Vec<usize>>> = None;
+    for f in runs {
+        let stored = f.answers.as_ref()?;
+        let own = of(stored)?.confusion(&stored.labels(), f.run.network.output().len());
+        match &mut sum {
+            None => sum = Some(own),
+            Some(sum) => {
+                sum.iter_mut().flatten().zip(own.into_iter().flatten()).for_each(|(a, b)| *a += b);
+            }
+        }
+    }
+    sum
 }
 
 /// Loss and accuracy of each epoch that all runs have: means, and standard errors if there are
@@ -232,13 +268,19 @@ fn event_driven(all: &[&Simulation]) -> Option<r::EventDriven> {
     let per_layer = per_layer.map(|(k, l)| (l.layer.clone(), over(all, |s| s.layers.get(k).map_or(0.0, |l| l.spikes))));
     Some(r::EventDriven {
         accuracy,
-        standard_error,
+        standard_error: standard_error.or(first.standard_error),
         spikes_per_layer: per_layer.collect(),
         synaptic_operations: over(all, |s| s.synaptic_operations),
         events: over(all, |s| s.events),
         spike_difference: (!first.spike_difference.is_empty()).then(|| over(all, last)),
         samples: all.iter().map(|s| s.samples).sum(),
         decisions: decisions(all),
+        calibration_error: all
+            .iter()
+            .map(|s| Some(s.answers.as_ref()?.calibration.expected_calibration_error))
+            .collect::<Option<Vec<f64>>>()
+            .map(|v| mean(&v).0),
+        confusion: None,
     })
 }
 
@@ -290,8 +332,8 @@ fn raster(f: &Finished) -> Result<Option<r::Raster>> {
     let (program, trace, class) = trace(&f.run, id)?;
     let recording = f.run.source.recording(id)?;
     let start = recording.t_first_us().unwrap_or(0);
-    let (names, sensor) = (f.run.source.dataset().class_names(), recording.sensor());
-    let name = |k: usize| names.get(k).cloned().unwrap_or_else(|| k.to_string());
+    let sensor = recording.sensor();
+    let name = |k: usize| f.run.source.dataset().class_name(k);
     let layer = |(l, info): (usize, &tickless_engine::LayerInfo)| {
         let index =
             |s: &tickless_engine::Spike| ((s.channel * info.shape.height + s.y) * info.shape.width + s.x) as u32;
@@ -311,6 +353,24 @@ fn raster(f: &Finished) -> Result<Option<r::Raster>> {
     }))
 }
 
+/// Number of moments of the course of a recording, without the first.
+const MOMENTS: usize = 200;
+
+/// What the network thinks during the recording of the raster.
+fn course(f: &Finished) -> Result<Option<r::Course>> {
+    let (Some(&id), Some(simulation)) = (f.run.parts.test.first(), &f.simulation) else { return Ok(None) };
+    let gain = simulation.decisions.as_ref().map_or(1.0, |d| d.gain);
+    let c = sample_course(&f.run, id, gain, MOMENTS)?;
+    let membrane = |m: MembraneCourse| r::Membrane {
+        layer: m.layer,
+        neuron: m.neuron,
+        threshold: m.threshold,
+        potentials: m.potentials,
+    };
+    let membranes = c.membranes.into_iter().map(membrane).collect();
+    Ok(Some(r::Course { moments: c.moments, probabilities: c.probabilities, membranes }))
+}
+
 fn sample(run: &Loaded) -> Result<Option<r::InputSample>> {
     if run.network.input().kind == InputKind::Image {
         return Ok(None);
@@ -322,10 +382,8 @@ fn sample(run: &Loaded) -> Result<Option<r::InputSample>> {
     let pixels = height * width;
     let events = |k: usize, polarity: usize, i: usize| frames.data[(k * 2 + polarity) * pixels + i];
     let frame = |k: usize| (0..pixels).map(|i| [events(k, 1, i), events(k, 0, i)]).collect();
-    let names = run.source.dataset().class_names();
-    let label = run.source.label(id);
     Ok(Some(r::InputSample {
-        label: names.get(label).cloned().unwrap_or_else(|| label.to_string()),
+        label: run.source.dataset().class_name(run.source.label(id)),
         width,
         height,
         frames: (0..t).map(frame).collect(),

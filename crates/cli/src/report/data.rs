@@ -50,6 +50,8 @@ pub struct Dataset {
     pub simulated_camera: bool,
     /// Number of classes.
     pub classes: usize,
+    /// The names of the classes, in the order of their indices.
+    pub class_names: Vec<String>,
     /// Number of samples that the accuracies are measured on.
     pub test_samples: usize,
     /// Mean events per recording; 0 for images.
@@ -98,6 +100,10 @@ pub struct StrategyResult {
     pub layers: Vec<LayerRates>,
     /// The spikes of one recording.
     pub raster: Option<Raster>,
+    /// Confidence and membrane potentials during that recording.
+    pub course: Option<Course>,
+    /// The operating point that was chosen for the run, if one was.
+    pub chosen: Option<Chosen>,
     /// Wall-clock seconds of training, summed over the seeds.
     #[serde(with = "number")]
     pub train_seconds: f64,
@@ -121,6 +127,15 @@ pub struct MeanPoint {
     /// Mean loss.
     #[serde(with = "number")]
     pub loss: f64,
+    /// Percent of samples whose label is among the five largest values, mean over the runs.
+    pub top5: Option<f64>,
+    /// Expected calibration error in percentage points, mean over the runs.
+    pub calibration_error: Option<f64>,
+    /// `[label][class]`: number of samples of each label that were given each class, summed over the
+    /// runs.
+    pub confusion: Option<Vec<Vec<usize>>>,
+    /// Synaptic operations per sample, mean over the runs.
+    pub operations: Option<f64>,
 }
 
 /// Accuracy at one mixed configuration.
@@ -139,6 +154,8 @@ pub struct MixedPoint {
     /// Mean loss.
     #[serde(with = "number")]
     pub loss: f64,
+    /// Mean synaptic operations of a sample, if they were counted.
+    pub operations: Option<f64>,
 }
 
 /// Results of event-driven execution in the simulator.
@@ -164,6 +181,50 @@ pub struct EventDriven {
     pub samples: usize,
     /// Accuracy over time within a recording; missing if it was not measured.
     pub decisions: Option<DecisionCurve>,
+    /// Expected calibration error in percentage points, mean over the runs.
+    pub calibration_error: Option<f64>,
+    /// `[label][class]`, as in [`MeanPoint`].
+    pub confusion: Option<Vec<Vec<usize>>>,
+}
+
+/// The operating point that was chosen for a run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Chosen {
+    /// The choice in words.
+    pub words: String,
+    /// Percent correct on the test part.
+    #[serde(with = "number")]
+    pub accuracy: f64,
+    /// Synaptic operations per sample.
+    #[serde(with = "number")]
+    pub operations: f64,
+}
+
+/// What an event-driven network thinks during one recording.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Course {
+    /// The moments, in µs since the first event.
+    pub moments: Vec<u64>,
+    /// The probability of each class at each moment: `[moment][class]`.
+    pub probabilities: Vec<Vec<f32>>,
+    /// One neuron of each spiking layer.
+    pub membranes: Vec<Membrane>,
+}
+
+/// The membrane potential of one neuron at the moments of a [`Course`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Membrane {
+    /// Name of the layer.
+    pub layer: String,
+    /// Index of the neuron in (channel, y, x) order.
+    pub neuron: usize,
+    /// Its threshold.
+    pub threshold: f32,
+    /// Its potential at each moment.
+    pub potentials: Vec<f32>,
 }
 
 impl StrategyResult {

@@ -34,6 +34,7 @@ pub fn full() -> ReportData {
             accuracy,
             standard_error: Some(round(0.4 + 0.2 * (accuracy as u64 % 7) as f64)),
             loss: round(2.3 * (1.0 - accuracy / 100.0)),
+            ..MeanPoint::default()
         };
         let mut points: Vec<MeanPoint> =
             [1, 2, 5, 10, 100].into_iter().zip(accuracy).map(|p| point(p, LeakRule::Time)).collect();
@@ -50,6 +51,7 @@ pub fn full() -> ReportData {
                 accuracy: event,
                 standard_error: Some(0.7),
                 loss: 0.5,
+                operations: Some(2.5e5),
             }],
             event_driven: Some(EventDriven {
                 accuracy: event,
@@ -60,12 +62,14 @@ pub fn full() -> ReportData {
                 spike_difference: Some(difference),
                 samples: 220,
                 decisions: Some(decisions(event)),
+                ..EventDriven::default()
             }),
             curve: curve(accuracy[3], name == "SDT"),
             layers: layers(spikes),
             raster: Some(raster(spikes, name == "SDT")),
             train_seconds: if name == "SDT" { 61.0 } else { 171.0 },
             iterations: 680,
+            ..StrategyResult::default()
         }
     });
     ReportData {
@@ -79,6 +83,7 @@ pub fn full() -> ReportData {
             description: "Handwritten digits recorded with an event camera on a moving mount; five folds.".into(),
             simulated_camera: false,
             classes: 10,
+            class_names: (0..10).map(|k| k.to_string()).collect(),
             test_samples: 220,
             mean_events: 4_172.0,
         },
@@ -109,6 +114,61 @@ pub fn full() -> ReportData {
         },
         notes: vec!["The accuracies are those of the last epoch; no epoch was chosen on the test set.".into()],
         command: "tickless compare recipes/nmnist-small.toml --strategies sdt,nmt,mtt --seeds 0..5".into(),
+    }
+}
+
+/// The report of [`full`] with everything that its page can explore: answers and operations at every
+/// T, the course of a recording, and a chosen budget.
+pub fn explored() -> ReportData {
+    let mut data = full();
+    for s in &mut data.strategies {
+        for p in &mut s.points {
+            p.confusion = Some(confusion(p.accuracy));
+            p.operations = Some(round(1e5 * (p.steps as f64).powf(0.8) + s.iterations as f64));
+            (p.top5, p.calibration_error) = (Some(round(p.accuracy.sqrt() * 10.0)), Some(3.25));
+        }
+        let event = s.event_driven.as_mut().unwrap();
+        (event.confusion, event.calibration_error) = (Some(confusion(event.accuracy)), Some(6.5));
+        s.course = Some(course());
+    }
+    data.strategies[2].chosen = Some(Chosen {
+        words: "confidence above 0.9 at no more than 2 M operations".into(),
+        accuracy: 79.5,
+        operations: 3e5,
+    });
+    data
+}
+
+/// 22 samples of each of 10 classes, of which about this share is right.
+fn confusion(accuracy: f64) -> Vec<Vec<usize>> {
+    let right = (22.0 * accuracy / 100.0) as usize;
+    let row = |label: usize| {
+        let mut row = vec![0; 10];
+        row[label] = right;
+        row[(label * 3 + 1) % 10] += (22 - right) / 2;
+        row[(label * 7 + 2) % 10] += 22 - right - (22 - right) / 2;
+        row
+    };
+    (0..10).map(row).collect()
+}
+
+fn course() -> Course {
+    let moments: Vec<u64> = (0..=60).map(|k| k * 5_000).collect();
+    let probability = |at: u64| {
+        let sure = 0.1 + 0.85 * (at as f32 / 300_000.0);
+        (0..10).map(|k| if k == 7 { sure } else { (1.0 - sure) / 9.0 }).collect()
+    };
+    let potential = |at: &u64| (at % 40_000) as f32 / 40_000.0;
+    let membrane = |layer: &str| Membrane {
+        layer: layer.into(),
+        neuron: 17,
+        threshold: 1.0,
+        potentials: moments.iter().map(potential).collect(),
+    };
+    Course {
+        probabilities: moments.iter().map(|at| probability(*at)).collect(),
+        membranes: ["conv1", "conv2", "fc"].map(membrane).into(),
+        moments,
     }
 }
 

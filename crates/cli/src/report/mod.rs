@@ -30,14 +30,15 @@ use std::path::{Path, PathBuf};
 use tickless::simulate::asynchronous::SweepRow;
 
 pub use data::{
-    ChannelSample, Dataset, EpochPoint, EventDriven, InputSample, LayerRates, MeanPoint, MixedPoint, Network, Origin,
-    Raster, RasterLayer, ReportData, StrategyResult,
+    ChannelSample, Course, Dataset, EpochPoint, EventDriven, InputSample, LayerRates, MeanPoint, Membrane, MixedPoint,
+    Network, Origin, Raster, RasterLayer, ReportData, StrategyResult,
 };
 pub use error::ReportError;
 pub(crate) use format::{span, time_unit};
 pub use page::page;
 pub use picture::early_exit::{ExitLine, ExitPoint};
 pub use picture::no_clock::{NoClockLine, NoClockPoint};
+pub use picture::robustness::{RobustnessLine, RobustnessPoint};
 
 /// Draws the graph of a network as SVG.
 ///
@@ -111,6 +112,18 @@ pub fn write_early_exit(
     folder: &Path,
 ) -> Result<Vec<PathBuf>, ReportError> {
     match picture::early_exit::picture(lines, whole, time) {
+        Some(picture) => Ok(draw(&picture, folder)?.into()),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Draws the results of `tickless study robustness` into a folder, as `robustness.svg` and
+/// `robustness.png`. Draws nothing if there are none.
+///
+/// # Errors
+/// As [`write`](fn@write).
+pub fn write_robustness(lines: &[RobustnessLine], folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    match picture::robustness::picture(lines) {
         Some(picture) => Ok(draw(&picture, folder)?.into()),
         None => Ok(Vec::new()),
     }

@@ -4,6 +4,8 @@
 use crate::arguments::Part;
 use serde::{Deserialize, Serialize};
 use tickless_kernels::Precision;
+use tickless_net::energy::{EnergyEstimate, estimates};
+use tickless_net::neurobench::Cost;
 use tickless_net::{InputKind, LeakRule};
 use tickless_train::evaluate::{LayerActivity, Point};
 use tickless_train::model::Model;
@@ -24,6 +26,19 @@ pub struct Evaluation {
     /// The checksum of the evaluated weights.
     #[serde(default)]
     pub weights: Option<String>,
+    /// The names of the classes, in the order of their indices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_names: Vec<String>,
+    /// Number of validation samples that the temperature of the confidence was fitted on; 0 if the
+    /// confidence is uncalibrated.
+    #[serde(default)]
+    pub gain_samples: usize,
+    /// The cost at T_max by NeuroBench's definitions, on the evaluated samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neurobench: Option<Cost>,
+    /// Estimates of the energy per sample at T_max, each with its model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub energy: Vec<EnergyEstimate>,
 }
 
 /// The precision of a stored evaluation that does not state one.
@@ -33,9 +48,21 @@ fn f32_precision() -> String {
 
 impl Evaluation {
     /// The results measured on a part of a run.
-    pub fn of(run: &Loaded, model: &Model, part: Part, points: Vec<Point>, activity: Vec<LayerActivity>) -> Self {
+    pub fn of(
+        run: &Loaded,
+        model: &Model,
+        part: Part,
+        points: Vec<Point>,
+        (activity, cost): (Vec<LayerActivity>, Cost),
+        gain_samples: usize,
+    ) -> Self {
         let precision = model.precision().to_string();
-        Self { part: part.to_string(), points, activity, precision, weights: Some(run.checksum.clone()) }
+        let class_names = (0..run.network.output().len()).map(|k| run.source.dataset().class_name(k)).collect();
+        let weights = Some(run.checksum.clone());
+        let o = cost.synaptic_operations;
+        let energy = estimates(&run.recipe.eval.energy, o.effective_acs, o.effective_macs);
+        let (part, neurobench) = (part.to_string(), Some(cost));
+        Self { part, points, activity, precision, weights, class_names, gain_samples, neurobench, energy }
     }
 
     /// Whether a run stores this evaluation: it covers the whole test part at full precision.
@@ -49,6 +76,11 @@ impl Evaluation {
     /// The result at a configuration and leak, if it was measured.
     pub fn at(&self, configuration: &[usize], leak: LeakRule) -> Option<&Point> {
         self.points.iter().find(|p| p.configuration == configuration && p.leak == leak)
+    }
+
+    /// The result whose classes tables show: that at T_max if it was measured, else the last one.
+    pub fn shown_point(&self, t_max: usize) -> Option<&Point> {
+        self.points.iter().find(|p| p.steps() == Some(t_max)).or(self.points.last())
     }
 
     /// Adds these points to a stored evaluation. Points that were measured again replace stored
@@ -92,9 +124,23 @@ mod tests {
             loss: 1.0,
             correct: 0,
             samples,
+            standard_error: None,
+            answers: None,
+            operations: None,
         };
         let (points, precision) = (points.iter().map(point).collect(), f32_precision());
-        Evaluation { part: part.into(), points, activity: Vec::new(), precision, weights: None }
+        let (class_names, gain_samples) = (Vec::new(), 0);
+        Evaluation {
+            part: part.into(),
+            points,
+            activity: Vec::new(),
+            precision,
+            weights: None,
+            class_names,
+            gain_samples,
+            neurobench: None,
+            energy: Vec::new(),
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A finished run together with the results that its folder stores.
 
-use super::{Evaluation, stored};
+use super::{Evaluation, StoredAnswers, stored};
 use crate::output::note;
 use anyhow::Result;
 use std::path::Path;
@@ -15,6 +15,8 @@ pub struct Finished {
     pub evaluation: Option<Evaluation>,
     /// The event-driven simulation, if there is one.
     pub simulation: Option<Simulation>,
+    /// The answers to single samples, if they are stored.
+    pub answers: Option<StoredAnswers>,
 }
 
 impl Finished {
@@ -27,7 +29,8 @@ impl Finished {
         let run = folder.load_with(data)?;
         run.warnings.iter().for_each(|w| note!("warning: {w}"));
         let (evaluation, simulation) = (stored::evaluation(&run)?, stored::simulation(&run)?);
-        Ok(Self { run, evaluation, simulation })
+        let answers = stored::answers(&run)?;
+        Ok(Self { run, evaluation, simulation, answers })
     }
 
     /// The folder of the run, for messages.

@@ -6,10 +6,11 @@
 //! because only the user can decide what to do with it.
 
 use crate::output::note;
-use crate::results::Evaluation;
+use crate::results::{Evaluation, StoredAnswers};
 use crate::shell::quoted;
 use anyhow::Result;
 use serde::de::DeserializeOwned;
+use tickless::robustness::Robustness;
 use tickless::simulate::Simulation;
 use tickless::simulate::no_clock::NoClock;
 use tickless_train::run::{Loaded, Seal};
@@ -24,7 +25,11 @@ pub fn evaluation(run: &Loaded) -> Result<Option<Evaluation>> {
         for p in &e.points {
             check_counts(p.accuracy, p.correct, p.samples)?;
             check_finite("the loss", p.loss)?;
+            p.standard_error.map_or(Ok(()), |e| check_finite("a standard error", e))?;
+            p.answers.as_ref().map_or(Ok(()), |a| a.check(p.correct, p.samples))?;
         }
+        e.neurobench.as_ref().map_or(Ok(()), |c| c.check())?;
+        e.energy.iter().try_for_each(|e| check_finite("an estimate of energy", e.estimate_nj))?;
         if !e.is_whole(run) {
             return Err(format!("is not of all {} test samples at f32", run.parts.test.len()));
         }
@@ -43,9 +48,22 @@ pub fn simulation(run: &Loaded) -> Result<Option<Simulation>> {
         if s.samples != run.parts.test.len() {
             return Err(format!("is of {} recordings, the test part has {}", s.samples, run.parts.test.len()));
         }
+        s.standard_error.map_or(Ok(()), |e| check_finite("a standard error", e))?;
+        s.answers.as_ref().map_or(Ok(()), |a| a.check(s.correct, s.samples))?;
         let means = [s.events, s.synaptic_operations, s.seconds].into_iter().chain(s.layers.iter().map(|l| l.spikes));
         means.into_iter().try_for_each(|v| check_finite("a mean", v))
     })
+}
+
+/// The file of the answers to single samples.
+pub const ANSWERS: &str = "answers.json";
+
+/// The answers to the samples of the whole test part.
+///
+/// # Errors
+/// As [`evaluation`].
+pub fn answers(run: &Loaded) -> Result<Option<StoredAnswers>> {
+    read(run, ANSWERS, "eval", |a: &StoredAnswers| a.check(run))
 }
 
 /// The file of `tickless study no-clock`, in a run and in a folder of results.
@@ -65,6 +83,20 @@ pub fn no_clock(run: &Loaded) -> Result<Option<NoClock>> {
             row.clocked.iter().try_for_each(|c| check_counts(c.accuracy, c.correct, c.samples))?;
         }
         Ok(())
+    })
+}
+
+/// The file of `tickless study robustness`, in a run and in a folder of results.
+pub const ROBUSTNESS: &str = "robustness.json";
+
+/// The study of disturbed weights and inputs.
+///
+/// # Errors
+/// As [`evaluation`].
+pub fn robustness(run: &Loaded) -> Result<Option<Robustness>> {
+    read(run, ROBUSTNESS, "study robustness", |r: &Robustness| {
+        check_weights(run, Some(&r.weights))?;
+        r.check()
     })
 }
 

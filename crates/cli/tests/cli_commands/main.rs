@@ -1,5 +1,6 @@
 //! The normal use of every command, and that the commands' results agree with each other.
 
+mod answers;
 mod bursts;
 mod checkpoints;
 mod data;
@@ -14,6 +15,7 @@ mod progress;
 mod recipes;
 mod recordings;
 mod report;
+mod robustness;
 mod texts;
 mod training;
 mod tune;
@@ -24,20 +26,22 @@ use tickless::train::run::RunFolder;
 use tickless_testing::command::{Ran, Scratch, number};
 use tickless_testing::recipes::{RECIPE, RESIDUAL};
 
-/// The rows of the accuracy table that `eval` prints: T, leak, % correct, loss.
-fn rows(table: &str) -> Vec<[String; 4]> {
+/// The rows of the accuracy table that `eval` prints: T, leak, % correct, standard error, loss.
+fn rows(table: &str) -> Vec<[String; 5]> {
     let words = |l: &str| l.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    let rows = table.lines().map(words).filter_map(|w| <[String; 4]>::try_from(w).ok());
-    rows.filter(|[_, leak, ..]| leak == "time" || leak == "step").collect()
+    let of_table = |w: &Vec<String>| w.len() > 5 && (w[1] == "time" || w[1] == "step");
+    let row = |w: Vec<String>| [w[0].clone(), w[1].clone(), w[2].clone(), w[3].clone(), w[w.len() - 1].clone()];
+    table.lines().map(words).filter(of_table).map(row).collect()
 }
 
 /// The same rows from the JSON of `eval`.
-fn rows_of(json: &Value) -> Vec<[String; 4]> {
+fn rows_of(json: &Value) -> Vec<[String; 5]> {
     let points = json["points"].as_array().expect("points");
     let row = |p: &Value| {
         let t: Vec<String> = p["configuration"].as_array().unwrap().iter().map(Value::to_string).collect();
         let leak = p["leak"].as_str().unwrap().to_owned();
-        [t.join(","), leak, format!("{:.2}", number(p, "accuracy")), format!("{:.4}", number(p, "loss"))]
+        let error = format!("{:.2}", number(p, "standard_error"));
+        [t.join(","), leak, format!("{:.2}", number(p, "accuracy")), error, format!("{:.4}", number(p, "loss"))]
     };
     points.iter().map(row).collect()
 }
@@ -81,7 +85,8 @@ fn train_then_eval_then_simulate_then_report() {
     assert_eq!(ts, ["1", "2", "3", "4"], "both ends of a range are in");
     assert_eq!(scratch.result(&format!("{run}/eval.json")), json, "the run keeps what was shown");
     // At T_max the leak per step and the leak per time are equal.
-    let at_t_max: Vec<_> = rows_of(&json).into_iter().filter(|r| r[0] == "4").map(|[_, _, a, l]| [a, l]).collect();
+    let at_t_max: Vec<_> =
+        rows_of(&json).into_iter().filter(|r| r[0] == "4").map(|[_, _, a, e, l]| [a, e, l]).collect();
     assert_eq!(at_t_max[0], at_t_max[1]);
 
     let args = ["eval", run, "--configuration", "4,2,1", "--configuration", "4,4,4", "--leak", "step"];

@@ -86,19 +86,26 @@ fn every_test_file_gets_the_answer_of_eval_and_of_simulate() {
     assert_eq!(accuracy(&clocked), number(&evaluated, "points/0/accuracy"));
 
     // With an exit: the step and the class of the full run cut there.
-    let exits = predict(&["--steps", "4", "--leak", "step", "--exit", "margin", "--alpha", "0.02"]);
     let (t_max, step_us) = (run.facts.t_max, run.facts.step_us);
     let setting = Setting { source: &run.source, ids: &run.parts.test, t_max, step_us, batch: 1 };
     let all = over_time(&model, &setting, 4, LeakRule::Step, &Silent).unwrap();
-    let eval = ["eval", "run", "--steps", "4", "--leak", "step", "--exit", "margin", "--alpha", "0.02"];
-    let evaluated = scratch.ok_json(&eval);
-    let exit = Exit { rule: ExitRule::Margin, alpha: 0.02, gain: number(&evaluated, "gain") };
+    let exit_at = |alpha: &'static str| ["--steps", "4", "--leak", "step", "--exit", "margin", "--alpha", alpha];
+    let evaluated = scratch.ok_json(&[&["eval", "run"][..], &exit_at("0")].concat());
+    let gain = number(&evaluated, "gain");
+    // The median of the margins after one step, so that some stop there and others do not.
+    let margin = Exit { rule: ExitRule::Margin, alpha: 0.0, gain };
+    let mut margins: Vec<f64> = (0..names.len()).map(|k| margin.quantity(all.mean(k, 0))).collect();
+    margins.sort_by(f64::total_cmp);
+    let alpha: &'static str = format!("{:.3}", margins[margins.len() / 2]).leak();
+    let exit = Exit { alpha: alpha.parse().unwrap(), ..margin };
+    let exits = predict(&exit_at(alpha));
+    let evaluated = scratch.ok_json(&[&["eval", "run"][..], &exit_at(alpha)].concat());
     for (k, line) in exits.iter().enumerate() {
         let (step, class) = all.exit_of(k, &exit);
         assert_eq!((&line["steps"][0], &line["label"]), (&(step + 1).into(), &class.into()), "{line}");
         assert_eq!(scores(line), all.mean(k, step));
     }
-    assert!(exits.iter().any(|l| l["steps"][0] == 4) && exits.iter().any(|l| l["stopped_early"] == true));
+    assert!(exits.iter().any(|l| l["steps"][0] != 1) && exits.iter().any(|l| l["steps"][0] == 1), "{alpha}");
     assert_eq!(accuracy(&exits), number(&evaluated, "rows/0/accuracy"));
 
     // Event by event: the bits of the engine, and the accuracy of `simulate`.

@@ -110,6 +110,11 @@ pub trait Dataset: Send + Sync {
     /// The names of the classes in label order.
     fn class_names(&self) -> Vec<String>;
 
+    /// The name of a class; its number if it has none.
+    fn class_name(&self, label: usize) -> String {
+        self.class_names().into_iter().nth(label).unwrap_or_else(|| label.to_string())
+    }
+
     /// Number of samples of a part.
     fn len(&self, split: Split) -> usize;
 

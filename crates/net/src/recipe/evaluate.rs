@@ -1,7 +1,9 @@
 //! `[eval]` of a recipe: the numbers of steps, the leak rules and the calibration of norms.
 
+use crate::energy::EnergyCosts;
 use crate::neuron::LeakRule;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The `[eval]` part of a recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,6 +18,10 @@ pub struct EvalRecipe {
     /// Number of training batches that calibrate batch norm at T_max when the training ends; 0
     /// leaves the running statistics of the training.
     pub calibration_batches: usize,
+    /// Further models of energy by name, beside that of a 45 nm process:
+    /// `energy."28 nm" = { accumulate_pj = 0.3, multiply_accumulate_pj = 1.4 }`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub energy: BTreeMap<String, EnergyCosts>,
 }
 
 impl Default for EvalRecipe {
@@ -25,6 +31,7 @@ impl Default for EvalRecipe {
             leak: vec![LeakRule::Time, LeakRule::Step],
             batch: 50,
             calibration_batches: 10,
+            energy: BTreeMap::new(),
         }
     }
 }
@@ -44,6 +51,9 @@ impl EvalRecipe {
         }
         if self.steps.contains(&0) {
             return Err("`eval.steps` has a 0: a network runs at least 1 time step".into());
+        }
+        for (name, costs) in &self.energy {
+            costs.check().map_err(|problem| format!("`eval.energy.{name}` {problem}"))?;
         }
         if self.batch == 0 {
             return Err("`eval.batch` = 0: it is at least 1".into());

@@ -6,6 +6,7 @@ pub mod decisions;
 mod engine_score;
 pub mod no_clock;
 pub mod quantised;
+pub mod sample_course;
 pub mod tune;
 
 pub use engine_score::EngineScore;
@@ -19,7 +20,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tickless_engine::{CompileOptions, Confidence, NeuronCounts, Program, Session, Trace, spike_difference};
 use tickless_events::Recording;
-use tickless_net::{InputKind, LeakRule};
+use tickless_net::answers::standard_error;
+use tickless_net::{AnswerStatistics, Answers, InputKind, LeakRule, Weights};
 use tickless_train::data::SampleId;
 use tickless_train::evaluate::{LayerActivity, Setting, spike_counts};
 use tickless_train::model::Model;
@@ -38,6 +40,13 @@ pub struct Simulation {
     pub correct: usize,
     /// Number of recordings.
     pub samples: usize,
+    /// Standard error of the accuracy over the recordings, in percentage points; missing in results
+    /// of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard_error: Option<f64>,
+    /// What the answers say class by class; missing in results of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<AnswerStatistics>,
     /// Mean input events per recording.
     pub events: f64,
     /// Mean spikes per recording of each spiking layer.
@@ -115,6 +124,12 @@ fn compile_with(run: &Loaded, quantised: bool) -> tickless_engine::Result<Progra
     Program::compile(&run.network, &run.weights, &options)
 }
 
+/// Compiles a run with other weights.
+pub(crate) fn compile_with_weights(run: &Loaded, weights: &Weights) -> tickless_engine::Result<Program> {
+    let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
+    Program::compile(&run.network, weights, &options)
+}
+
 /// A recording of a run.
 pub(crate) fn load(run: &Loaded, id: SampleId) -> tickless_train::Result<Arc<Recording>> {
     run.source.recording(id)
@@ -150,6 +165,20 @@ pub fn simulate(
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<Simulation> {
+    Ok(simulate_answers(run, model, ids, progress, stop)?.0)
+}
+
+/// As [`simulate`], with the answer to each recording.
+///
+/// # Errors
+/// As [`simulate`].
+pub fn simulate_answers(
+    run: &Loaded,
+    model: &Model,
+    ids: &[SampleId],
+    progress: &dyn Progress,
+    stop: &AtomicBool,
+) -> Result<(Simulation, Answers)> {
     let program = compile(run)?;
     if ids.is_empty() {
         return Err(Error::NoRecordings);
@@ -175,10 +204,14 @@ pub fn simulate(
         Ok(small) => (Some(quantised::quantised(run, (&program, &small), ids, some.len(), progress)?), None),
         Err(why) => (None, Some(why)),
     };
-    Ok(Simulation {
+    let mut answers = Answers::of_sums(run.network.output().len(), decisions.gain, run.facts.t_max);
+    result.outcomes.iter().for_each(|o| answers.push(&o.logits, o.label));
+    let simulation = Simulation {
         accuracy: 100.0 * s.accuracy,
         correct: s.correct,
         samples: s.recordings,
+        standard_error: Some(standard_error(s.correct, s.recordings)),
+        answers: Some(answers.statistics()),
         events: s.events,
         layers: layers.collect(),
         synaptic_operations: s.synaptic_ops,
@@ -191,7 +224,8 @@ pub fn simulate(
         quantised_refused,
         seconds,
         weights: Some(run.checksum.clone()),
-    })
+    };
+    Ok((simulation, answers))
 }
 
 /// Spike difference of the engine to the network clocked at T_max, per spiking layer.
@@ -232,6 +266,8 @@ mod tests {
             accuracy: 10.0,
             correct: 1,
             samples: 10,
+            standard_error: None,
+            answers: None,
             events: 100.0,
             layers: Vec::new(),
             synaptic_operations: 0.0,

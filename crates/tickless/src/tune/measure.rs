@@ -8,6 +8,7 @@ use crate::operating_point::{ExitAt, OperatingPoint};
 use crate::simulate::load;
 use rayon::prelude::*;
 use tickless_engine::{CompileOptions, Confidence, Program, Session, Stop, early_exits};
+use tickless_net::answers::standard_error;
 use tickless_net::{Exit, LeakRule};
 use tickless_train::data::SampleId;
 use tickless_train::evaluate::{Operations, OverTime, Setting, over_time_with_operations, point_and_operations};
@@ -21,12 +22,10 @@ pub(super) const COUNTED: usize = 200;
 impl Measured {
     /// The results of a point that answered `correct` of `samples` samples with these operations.
     fn of(point: OperatingPoint, correct: usize, samples: usize, operations: Operations) -> Self {
-        let n = samples.max(1) as f64;
-        let accuracy = 100.0 * correct as f64 / n;
         Self {
             point,
-            accuracy,
-            standard_error: (accuracy * (100.0 - accuracy) / n).sqrt(),
+            accuracy: 100.0 * correct as f64 / samples.max(1) as f64,
+            standard_error: standard_error(correct, samples),
             correct,
             samples,
             steps: None,

@@ -129,6 +129,11 @@ impl Source {
         Ok(Self { dataset, size, augment: recipe.augment, normalise, cache, given: Default::default() })
     }
 
+    /// Changes how augmented batches are augmented, and returns how they were.
+    pub fn replace_augment(&mut self, augment: Augment) -> Augment {
+        std::mem::replace(&mut self.augment, augment)
+    }
+
     /// The data set.
     pub fn dataset(&self) -> &dyn Dataset {
         self.dataset.as_ref()

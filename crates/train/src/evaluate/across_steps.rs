@@ -9,7 +9,9 @@ use crate::evaluate::calibrate::Calibration;
 use crate::model::Model;
 use crate::progress::{Progress, Silent};
 use serde::{Deserialize, Serialize};
-use tickless_net::{InputKind, LeakRule};
+use tickless_net::answers::standard_error;
+use tickless_net::neurobench::SynapticOperations;
+use tickless_net::{AnswerStatistics, Answers, InputKind, LeakRule};
 
 /// The numbers of steps and leak rules to evaluate.
 #[derive(Debug, Clone)]
@@ -37,11 +39,32 @@ pub struct Point {
     pub correct: usize,
     /// Number of samples.
     pub samples: usize,
+    /// Standard error of the accuracy over the samples, in percentage points; missing in results of
+    /// earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard_error: Option<f64>,
+    /// What the answers say class by class, if they were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<AnswerStatistics>,
+    /// Synaptic operations per sample, if they were counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations: Option<SynapticOperations>,
 }
 
 impl Point {
     pub(super) fn of(configuration: Vec<usize>, leak: LeakRule, s: Score) -> Self {
-        Self { configuration, leak, accuracy: s.accuracy(), loss: s.loss(), correct: s.correct, samples: s.samples }
+        let (correct, samples) = (s.correct, s.samples);
+        Self {
+            configuration,
+            leak,
+            accuracy: s.accuracy(),
+            loss: s.loss(),
+            correct,
+            samples,
+            standard_error: Some(standard_error(correct, samples)),
+            answers: None,
+            operations: None,
+        }
     }
 
     /// T, if all stages ran at the same number of steps.
@@ -49,6 +72,36 @@ impl Point {
         let first = *self.configuration.first()?;
         self.configuration.iter().all(|t| *t == first).then_some(first)
     }
+}
+
+/// The answers to all samples at one configuration.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Answered {
+    /// The accuracy, with the statistics of the answers.
+    pub point: Point,
+    /// The answer to each sample, in the order of the setting.
+    pub answers: Answers,
+}
+
+/// Runs all samples and keeps their answers. Recordings are cut into as many frames as the first
+/// stage has steps.
+fn answered(
+    model: &Model,
+    setting: &Setting<'_>,
+    configuration: &[usize],
+    leak: LeakRule,
+    gain: f64,
+    progress: &dyn Progress,
+) -> Result<Answered> {
+    let frames = configuration.first().copied().unwrap_or(1);
+    let mut answers = Answers::new(model.network().output().len(), gain);
+    let mut keep = |logits: &[f32], labels: &[usize]| {
+        logits.chunks(answers.classes.max(1)).zip(labels).for_each(|(values, label)| answers.push(values, *label));
+    };
+    let score = setting.run_each(model, (frames, configuration, leak), progress, None, &mut keep)?;
+    let point = Point::of(configuration.to_vec(), leak, score);
+    Ok(Answered { point: Point { answers: Some(answers.statistics()), ..point }, answers })
 }
 
 /// Accuracy at every T of the plan, in the plan's order, one leak rule after another.
@@ -62,6 +115,21 @@ pub fn across_steps(
     plan: &StepSweep<'_>,
     progress: &dyn Progress,
 ) -> Result<Vec<Point>> {
+    Ok(answers_across_steps(model, setting, plan, 1.0, progress)?.into_iter().map(|a| a.point).collect())
+}
+
+/// As [`across_steps`], with the answer to each sample; `gain` is the temperature of their
+/// confidence ([`fitted_gain`](super::fitted_gain)).
+///
+/// # Errors
+/// As [`across_steps`].
+pub fn answers_across_steps(
+    model: &Model,
+    setting: &Setting<'_>,
+    plan: &StepSweep<'_>,
+    gain: f64,
+    progress: &dyn Progress,
+) -> Result<Vec<Answered>> {
     let image = model.network().input().kind == InputKind::Image;
     let leaks = if image { &[LeakRule::Step][..] } else { &plan.leaks };
     let leaky = model.network().nodes().iter().any(|n| match n.layer {
@@ -70,14 +138,14 @@ pub fn across_steps(
     });
     let runs: usize = plan.steps.len() * if leaky { leaks.len() } else { 1 };
     progress.start("evaluate", (runs * setting.ids.len()) as u64, "sample");
-    let mut points: Vec<Point> = Vec::new();
+    let mut all: Vec<Answered> = Vec::new();
     for (k, &leak) in leaks.iter().enumerate() {
         for &t in &plan.steps {
             // If nothing leaks, the leak rules are the same computation, so the first result is
             // reused.
-            let same = (k > 0 && !leaky).then(|| points.iter().find(|p| p.steps() == Some(t))).flatten();
-            let point = match same {
-                Some(p) => Point { leak, ..p.clone() },
+            let same = (k > 0 && !leaky).then(|| all.iter().find(|a| a.point.steps() == Some(t))).flatten();
+            let found = match same {
+                Some(a) => Answered { point: Point { leak, ..a.point.clone() }, answers: a.answers.clone() },
                 None => {
                     let configuration = vec![t; model.network().stages()];
                     let mut calibrated = None;
@@ -85,15 +153,16 @@ pub fn across_steps(
                         c.at(calibrated.insert(model.clone()), t, leak, &Silent)?;
                     }
                     let model = calibrated.as_ref().unwrap_or(model);
-                    let score = setting.run(model, t, &configuration, leak, progress, None)?;
-                    Point::of(vec![t], leak, score)
+                    let mut found = answered(model, setting, &configuration, leak, gain, progress)?;
+                    found.point.configuration = vec![t];
+                    found
                 }
             };
-            points.push(point);
+            all.push(found);
         }
     }
     progress.finish();
-    Ok(points)
+    Ok(all)
 }
 
 /// Accuracy at one mixed configuration (one number of steps per stage).
@@ -107,9 +176,23 @@ pub fn at_configuration(
     leak: LeakRule,
     progress: &dyn Progress,
 ) -> Result<Point> {
+    Ok(answers_at(model, setting, configuration, leak, 1.0, progress)?.point)
+}
+
+/// As [`at_configuration`], with the answer to each sample; `gain` as in [`answers_across_steps`].
+///
+/// # Errors
+/// As [`across_steps`].
+pub fn answers_at(
+    model: &Model,
+    setting: &Setting<'_>,
+    configuration: &[usize],
+    leak: LeakRule,
+    gain: f64,
+    progress: &dyn Progress,
+) -> Result<Answered> {
     progress.start("evaluate", setting.ids.len() as u64, "sample");
-    let frames = configuration.first().copied().unwrap_or(1);
-    let score = setting.run(model, frames, configuration, leak, progress, None)?;
+    let found = answered(model, setting, configuration, leak, gain, progress)?;
     progress.finish();
-    Ok(Point::of(configuration.to_vec(), leak, score))
+    Ok(found)
 }

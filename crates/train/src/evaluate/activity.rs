@@ -7,7 +7,7 @@ use crate::model::Model;
 use crate::model::Sequence;
 use crate::progress::Progress;
 use serde::{Deserialize, Serialize};
-use tickless_net::{Layer, LeakRule};
+use tickless_net::{Layer, LeakRule, NodeId};
 
 /// Activity of one spiking layer over a data set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,7 +70,8 @@ pub fn point_and_activity(
     let mut sums = vec![0.0f64; nodes.len()];
     let configuration = vec![steps; model.network().stages()];
     progress.start("activity", setting.ids.len() as u64, "sample");
-    let mut see = |_: &[SampleId], i: usize, s: &Sequence| {
+    let mut see = |_: &[SampleId], node: NodeId, s: &Sequence| {
+        let NodeId::Node(i) = node else { return };
         if matches!(nodes[i].layer, Layer::Neuron(_)) {
             // In f64 on the host, because f32 cannot count 2²⁴ spikes and more exactly.
             sums[i] += values(s).iter().map(|&v| f64::from(v)).sum::<f64>();
@@ -102,8 +103,8 @@ pub fn spike_counts(
     let mut layers = vec![Vec::new(); spiking.len()];
     let configuration = vec![steps; model.network().stages()];
     progress.start("count spikes", setting.ids.len() as u64, "sample");
-    let mut see = |_: &[SampleId], i: usize, s: &Sequence| {
-        if let Some(k) = spiking.iter().position(|&j| j == i) {
+    let mut see = |_: &[SampleId], node: NodeId, s: &Sequence| {
+        if let Some(k) = spiking.iter().position(|&j| NodeId::Node(j) == node) {
             layers[k].extend(sum_over_time(s));
         }
     };
@@ -123,6 +124,6 @@ fn sum_over_time(s: &Sequence) -> Vec<f32> {
     sum
 }
 
-fn values(s: &Sequence) -> Vec<f32> {
+pub(super) fn values(s: &Sequence) -> Vec<f32> {
     s.clone().tensor().into_data().try_into_vec().expect("every tensor of this crate is f32")
 }

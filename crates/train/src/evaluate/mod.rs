@@ -3,12 +3,18 @@
 mod across_steps;
 mod activity;
 pub mod calibrate;
+mod changed;
+mod cost;
 mod early_exit;
+mod gain;
 mod operations;
 
-pub use across_steps::{Point, StepSweep, across_steps, at_configuration};
+pub use across_steps::{Answered, Point, StepSweep, across_steps, answers_across_steps, answers_at, at_configuration};
 pub use activity::{LayerActivity, SpikeCounts, activity, point_and_activity, spike_counts};
+pub use changed::{Change, GradientNorms, changed_score, gradient_norms};
+pub use cost::{CostCounter, activity_and_cost, synaptic_operations};
 pub use early_exit::{Exited, OverTime, early_exit, over_time, over_time_with_operations, time_of_whole_passes};
+pub use gain::fitted_gain;
 pub use operations::{Operations, point_and_operations};
 
 use crate::data::{SampleId, Source, prefetch};
@@ -17,7 +23,7 @@ use crate::model::readout::{largest, time_mean};
 use crate::model::{Model, NormMode, Observer, Pass, Sequence};
 use crate::progress::Progress;
 use crate::seed;
-use tickless_net::{InputKind, LeakRule};
+use tickless_net::{InputKind, LeakRule, NodeId};
 
 /// Counts of correct predictions and the sum of the losses.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -89,9 +95,12 @@ fn conditions_in_words(configuration: &[usize], leak: LeakRule) -> String {
     format!("T = {steps}, leak per {leak}")
 }
 
-/// Called with the batch's samples, the node's index and its output. A pass without an observer is
-/// faster, because kernels may fuse nodes.
-type Observe<'a> = &'a mut (dyn FnMut(&[SampleId], usize, &Sequence) + Send);
+/// Called with the batch's samples and the input of the network, then with each node and its output.
+/// A pass without an observer is faster, because kernels may fuse nodes.
+type Observe<'a> = &'a mut (dyn FnMut(&[SampleId], NodeId, &Sequence) + Send);
+
+/// Called with the time-mean logits `[B·C]` and the B labels of each batch.
+type EachBatch<'a> = &'a mut dyn FnMut(&[f32], &[usize]);
 
 impl Setting<'_> {
     /// Number of samples per batch at this number of steps. Long sequences run in smaller batches,
@@ -108,7 +117,19 @@ impl Setting<'_> {
         configuration: &[usize],
         leak: LeakRule,
         progress: &dyn Progress,
+        observe: Option<Observe<'_>>,
+    ) -> Result<Score> {
+        self.run_each(model, (frames, configuration, leak), progress, observe, &mut |_, _| {})
+    }
+
+    /// As [`run`](Self::run), and gives the logits of each batch to `each`.
+    fn run_each(
+        &self,
+        model: &Model,
+        (frames, configuration, leak): (usize, &[usize], LeakRule),
+        progress: &dyn Progress,
         mut observe: Option<Observe<'_>>,
+        each: EachBatch<'_>,
     ) -> Result<Score> {
         let leak = leak_of(model, leak);
         let pass = Pass { configuration, norm: NormMode::Running, leak, t_max: self.t_max, step_us: self.step_us };
@@ -121,7 +142,11 @@ impl Setting<'_> {
             let ids = &self.ids[done..done + batch.labels.len()];
             done += ids.len();
             let (input, labels) = batch.into_sequence(model.device());
-            let mut see = observe.as_deref_mut().map(|observe| move |i: usize, s: &Sequence| observe(ids, i, s));
+            if let Some(observe) = observe.as_deref_mut() {
+                observe(ids, NodeId::Input, &input);
+            }
+            let mut see =
+                observe.as_deref_mut().map(|observe| move |i: usize, s: &Sequence| observe(ids, NodeId::Node(i), s));
             let observer = see.as_mut().map(|see| see as Observer<'_>);
             let mut rng = seed::rng(0, "evaluation", k as u64);
             let out = model.forward(&constants, input, &pass, &mut rng, observer)?;
@@ -130,6 +155,7 @@ impl Setting<'_> {
                 return Err(Error::ResultNotFinite { what: format!("a logit at {conditions}"), value });
             }
             score.add(&logits, &labels);
+            each(&logits, &labels);
             progress.advance(labels.len() as u64, &format!("{conditions}  {:.1} %", score.accuracy()));
             if progress.cancelled() {
                 return Err(Error::Cancelled { task: "the evaluation" });

@@ -22,13 +22,9 @@ use crate::progress::Progress;
 use crate::seed;
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
+use tickless_net::energy::CMOS_45NM;
 use tickless_net::neurobench::fan_out;
 use tickless_net::{Layer, LeakRule, NodeId};
-
-/// Energy of an accumulate in pJ.
-const ACCUMULATE_PJ: f64 = 0.9;
-/// Energy of a multiply-accumulate in pJ.
-const MULTIPLY_PJ: f64 = 4.6;
 
 /// Synaptic operations.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -45,9 +41,9 @@ impl Operations {
         self.accumulates + self.multiplies
     }
 
-    /// Estimated energy in nJ: 0.9 pJ per accumulate, 4.6 pJ per multiply-accumulate (45 nm).
+    /// Estimated energy in nJ, with the costs of 45 nm ([`CMOS_45NM`]).
     pub fn energy_nj(&self) -> f64 {
-        (ACCUMULATE_PJ * self.accumulates + MULTIPLY_PJ * self.multiplies) / 1e3
+        CMOS_45NM.picojoules(self.accumulates, self.multiplies) / 1e3
     }
 
     /// Operations divided by a number of samples.

@@ -5,6 +5,7 @@ mod dropout;
 mod forward;
 mod fusion;
 mod linear;
+mod membranes;
 mod memory;
 pub mod norm;
 mod pass;
@@ -16,6 +17,7 @@ mod tap;
 
 pub(crate) use forward::Walk;
 pub use forward::{Observer, Output, check_configuration};
+pub use membranes::Membranes;
 pub use norm::NormMode;
 pub use pass::Pass;
 pub use sequence::Sequence;

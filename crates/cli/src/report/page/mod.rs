@@ -4,6 +4,7 @@
 //! only this module's style sheet and script, by their hashes. The theme follows the reader's
 //! system, a button overrides it, and printing is always light.
 
+mod explore;
 mod facts;
 mod markup;
 
@@ -16,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 const STYLE: &str = include_str!("style.css");
 const THEME: &str = include_str!("theme.js");
+const EXPLORE: &str = include_str!("explore.js");
 
 /// Renders the report as one self-contained HTML document.
 ///
@@ -39,6 +41,7 @@ pub fn page(data: &ReportData) -> String {
         None => "Accuracy at every T",
     };
     body += &markup::section("accuracy", heading, &accuracy);
+    body += &markup::section("explore", "Explore", &(drawn("frontier") + &explore::explore(data)));
     let exits = details("Early exit as a table", &markup::table(&table::exits(data)));
     body += &markup::section("decision", "How soon the answer is known", &(drawn("decision") + &exits));
     let work = drawn("work") + &markup::table(&table::work(data)) + &facts::no_clock_reason(data);
@@ -51,7 +54,7 @@ pub fn page(data: &ReportData) -> String {
     body += &markup::section("facts", "How this was measured", &facts::facts(data));
     body += "</main>\n";
     let style = format!("\n{}{STYLE}", stylesheet());
-    let script = format!("\n{THEME}");
+    let script = format!("\n{THEME}{EXPLORE}");
     let policy = format!("default-src 'none'; style-src '{}'; script-src '{}'", hash(&style), hash(&script));
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\

@@ -1,6 +1,7 @@
 //! The pictures: each is a list of shapes, computed from the values alone.
 //!
-//! A chart ([`accuracy`], [`work`], [`rates`], [`raster`], [`sample`], [`curves`], [`decision`])
+//! A chart ([`accuracy`], [`work`], [`rates`], [`raster`], [`sample`], [`curves`], [`decision`],
+//! [`frontier`])
 //! turns values into a [`Picture`]: shapes in pixels and [`Ink`]s. This step cannot fail.
 //! [`mod@paint`] replays the shapes through plotters into an SVG document ([`mod@svg`]) or a bitmap
 //! ([`mod@png`]), so both show the same picture.
@@ -11,6 +12,7 @@ mod axes;
 mod curves;
 mod decision;
 pub(crate) mod early_exit;
+pub(crate) mod frontier;
 pub(crate) mod graph;
 pub(crate) mod no_clock;
 mod paint;
@@ -18,6 +20,7 @@ pub(crate) mod palette;
 mod png;
 mod raster;
 mod rates;
+pub(crate) mod robustness;
 pub(crate) mod sample;
 pub(crate) mod samples;
 mod svg;
@@ -25,6 +28,7 @@ mod work;
 
 use super::data::{ReportData, StrategyResult};
 
+pub(crate) use paint::FINE;
 pub(crate) use palette::{Ink, series, stylesheet};
 pub(crate) use png::png;
 pub(crate) use svg::{Use, svg};
@@ -190,7 +194,7 @@ pub(crate) fn rows(data: &ReportData) -> Vec<(usize, &StrategyResult)> {
 
 /// All pictures that the data has values for, in the order of the page.
 pub(crate) fn pictures(data: &ReportData, format: Format) -> Vec<Picture> {
-    let charts = [accuracy::picture, decision::picture, work::picture, rates::picture];
+    let charts = [accuracy::picture, frontier::picture, decision::picture, work::picture, rates::picture];
     let mut pictures: Vec<Picture> = charts
         .into_iter()
         .filter_map(|chart| chart(data, format))
@@ -226,7 +230,7 @@ mod tests {
 
     #[test]
     fn every_shape_lies_in_its_picture_and_is_finite() {
-        for (data, format) in [fixture::full(), fixture::hostile()]
+        for (data, format) in [fixture::full(), fixture::explored(), fixture::hostile()]
             .into_iter()
             .flat_map(|d| [(d.clone(), Format::Wide), (d, Format::Narrow)])
         {
@@ -272,8 +276,9 @@ mod tests {
             decisions.time.iter_mut().for_each(|p| p.us *= 500);
             decisions.exits.iter_mut().for_each(|p| p.us *= 500.0);
         }
-        for (data, format) in
-            [fixture::full(), long].into_iter().flat_map(|d| [(d.clone(), Format::Wide), (d, Format::Narrow)])
+        for (data, format) in [fixture::full(), fixture::explored(), long]
+            .into_iter()
+            .flat_map(|d| [(d.clone(), Format::Wide), (d, Format::Narrow)])
         {
             for picture in pictures(&data, format) {
                 assert!((picture.size.0 - format.width()).abs() < 0.5, "{}: {:?}", picture.name, picture.size);

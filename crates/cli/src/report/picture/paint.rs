@@ -12,7 +12,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::{Align, Ink, Picture, Shape, Spot};
 
 /// Painted pixels per pixel of the picture.
-pub(super) const FINE: u32 = 4;
+pub(crate) const FINE: u32 = 4;
 
 /// Plotters takes a line height as font size; this is its ratio to the letter size.
 const LINE_HEIGHT: f64 = 1.24;
