@@ -30,8 +30,8 @@ use tickless_train::run::Loaded;
   tickless eval runs/nmnist-mtt-seed1 --steps 1,2,5..8,200 --leak time
   tickless eval runs/nmnist-mtt-seed1 --configuration 10,3,1   each stage at its own T
   tickless eval runs/nmnist-mtt-seed1 --steps 10,300 --leak time --refractory 0.5
-  tickless eval runs/nmnist-mtt-seed1 --json                confusion matrix at every T, calibration curve
-  tickless eval runs/nmnist-mtt-seed1 --samples answers.csv  what the network said to each sample at each T
+  tickless eval runs/nmnist-mtt-seed1 --json                confusion matrix at every T
+  tickless eval runs/nmnist-mtt-seed1 --samples answers.csv   every sample at every T
   tickless eval runs/nmnist-mtt-seed1 --exit confidence          each sample stops when sure enough
   tickless eval runs/nmnist-mtt-seed1 --exit margin,entropy --alpha 0.2,0.5,0.9 --steps 6 -o exits
   tickless eval runs/cifar10-resnet18-mtt-seed1000 --calibrate   batch norm calibrated at every T

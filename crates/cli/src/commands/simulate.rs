@@ -299,13 +299,15 @@ fn curves(d: &Decisions) {
     let c = &d.curve;
     let (unit, name) = time_unit(c.time.iter().map(|p| p.us).max().unwrap_or(0) as f64);
     let after = format!("after {name}");
-    say!("{after:>16}  {:>10}  |  {:>16}  {:>10}", "% correct", "after events", "% correct");
+    let with_error = |accuracy: f64, error: Option<f64>| format!("{accuracy:.2} ± {:.2}", error.unwrap_or_default());
+    say!("{after:>16}  {:>15}  |  {:>16}  {:>15}", "% correct", "after events", "% correct");
     // Every second point is enough for a table; the JSON has all points.
     for k in (0..c.time.len().max(c.events.len())).skip(1).step_by(2) {
-        let time = c.time.get(k).map(|p| (format!("{:.1}", p.us as f64 / unit), format!("{:.2}", p.accuracy)));
-        let events = c.events.get(k).map(|p| (p.events.to_string(), format!("{:.2}", p.accuracy)));
+        let time =
+            c.time.get(k).map(|p| (format!("{:.1}", p.us as f64 / unit), with_error(p.accuracy, p.standard_error)));
+        let events = c.events.get(k).map(|p| (p.events.to_string(), with_error(p.accuracy, p.standard_error)));
         let ((us, a), (n, b)) = (time.unwrap_or_default(), events.unwrap_or_default());
-        say!("{us:>16}  {a:>10}  |  {n:>16}  {b:>10}");
+        say!("{us:>16}  {a:>15}  |  {n:>16}  {b:>15}");
     }
     let fitted = match d.gain_samples {
         0 => "no validation part to fit it on (`data.validation`)".to_owned(),
@@ -313,9 +315,10 @@ fn curves(d: &Decisions) {
     };
     say!("early exit at a confidence of softmax(g·Σ/T_max), g = {:.3}, {fitted}:", d.gain);
     let mean = format!("mean {name}");
-    say!("{:>16}  {:>10}  {mean:>10}  {:>10}  {:>10}", "confidence", "% correct", "events", "% reached");
+    say!("{:>16}  {:>15}  {mean:>10}  {:>10}  {:>10}", "confidence", "% correct", "events", "% reached");
     for e in &c.exits {
         let mean = e.us / unit;
-        say!("{:>16}  {:>10.2}  {mean:>10.1}  {:>10.0}  {:>10.1}", e.confidence, e.accuracy, e.events, e.reached);
+        let accuracy = format!("{:.2} ± {:.2}", e.accuracy, e.standard_error.unwrap_or_default());
+        say!("{:>16}  {accuracy:>15}  {mean:>10.1}  {:>10.0}  {:>10.1}", e.confidence, e.events, e.reached);
     }
 }

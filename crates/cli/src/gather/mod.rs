@@ -297,13 +297,16 @@ fn decisions(all: &[&Simulation]) -> Option<DecisionCurve> {
         return Some(first);
     }
     for (k, p) in first.time.iter_mut().enumerate() {
-        (p.accuracy, p.standard_error) = mean(&curves.iter().map(|c| c.time[k].accuracy).collect::<Vec<_>>());
+        let (accuracy, error) = mean(&curves.iter().map(|c| c.time[k].accuracy).collect::<Vec<_>>());
+        (p.accuracy, p.standard_error) = (accuracy, error.or(p.standard_error));
     }
     for (k, p) in first.events.iter_mut().enumerate() {
-        (p.accuracy, p.standard_error) = mean(&curves.iter().map(|c| c.events[k].accuracy).collect::<Vec<_>>());
+        let (accuracy, error) = mean(&curves.iter().map(|c| c.events[k].accuracy).collect::<Vec<_>>());
+        (p.accuracy, p.standard_error) = (accuracy, error.or(p.standard_error));
     }
     for (k, e) in first.exits.iter_mut().enumerate() {
-        e.accuracy = over(&curves, |c| c.exits[k].accuracy);
+        let (accuracy, error) = mean(&curves.iter().map(|c| c.exits[k].accuracy).collect::<Vec<_>>());
+        (e.accuracy, e.standard_error) = (accuracy, error.or(e.standard_error));
         (e.us, e.events) = (over(&curves, |c| c.exits[k].us), over(&curves, |c| c.exits[k].events));
         e.reached = over(&curves, |c| c.exits[k].reached);
     }

@@ -236,7 +236,14 @@ fn decisions(last: f64) -> DecisionCurve {
         exits: [(0.5, 0.2), (0.9, 0.5), (0.99, 0.8)]
             .map(|(confidence, share)| {
                 let (us, events) = (round(3e5 * share), round(5e3 * share));
-                Exit { confidence, accuracy: accuracy(share + 0.1), us, events, reached: round(100.0 - 20.0 * share) }
+                Exit {
+                    confidence,
+                    accuracy: accuracy(share + 0.1),
+                    us,
+                    events,
+                    reached: round(100.0 - 20.0 * share),
+                    ..Exit::default()
+                }
             })
             .into(),
     }

@@ -198,7 +198,7 @@ pub(crate) fn exits(data: &ReportData) -> Table {
     let row = |strategy: &StrategyResult, e: &Exit| {
         let cells = [
             e.confidence.to_string(),
-            decimal(e.accuracy, 1),
+            with_error(e.accuracy, e.standard_error, 1),
             decimal(e.us / unit, 1),
             grouped(e.events.round()),
             decimal(e.reached, 1),
