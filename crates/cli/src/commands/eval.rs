@@ -42,8 +42,8 @@ norm are those of T_max; recordings cut into far fewer frames have more events i
 `--calibrate`.
 
 The run keeps what was measured on its whole test part (`eval.json`); a later evaluation at
-other T or mixed configurations is added to it, and one at the same T replaces it. If the run keeps a
-choice of `tickless tune`, that is measured too, unless an option asks for other settings.")]
+other T or mixed configurations is added to it, and one at the same T replaces it. If the run
+keeps a choice of `tickless tune`, that is measured too, unless an option asks for other settings.")]
 pub struct Eval {
     #[command(flatten)]
     run: RunArgs,

@@ -31,18 +31,19 @@ use tickless_train::run::Loaded;
   tickless predict runs/nmnist-mtt-seed1 a.bin --steps 10 --exit confidence --alpha 0.95
   tickless predict runs/nmnist-mtt-seed1 a.bin --configuration 4,2,1
   tickless predict runs/nmnist-mtt-seed1 a.bin --event-driven --json
-  tickless predict runs/cifar10-resnet18-mtt-seed1 cat.png --scale
+  tickless predict runs/cifar10-resnet18-mtt-seed1000 cat.png --scale
   camera | tickless predict runs/nmnist-mtt-seed1 - --window-ms 200 --silence-ms 50
 
-The answers are those of `tickless eval` and `tickless simulate` for the same file. The confidence is
-calibrated on the validation part of the run, once for each setting; the run keeps the temperature.
+The answers are those of `tickless eval` and `tickless simulate` for the same file. The
+confidence is calibrated on the validation part of the run, once for each setting; the run
+keeps the temperature.
 
-`-` is a stream of events on standard input. Without a clock it is answered while it comes: when the
-exit's rule first holds (default: confidence above 0.9), when a sure answer changes, after a pause,
-and at the end. The readout of a stream forgets: by default it adds up what came within the last
-window, which is as long as the mean training recording, and moves on in twentieths of its length.
-A pause longer than --silence-ms returns the network to rest, because another object begins.
-With --steps a stream is read to its end first.")]
+`-` is a stream of events on standard input. Without a clock it is answered while it comes:
+when the exit's rule first holds (default: confidence above 0.9), when a sure answer changes,
+after a pause, and at the end. The readout of a stream forgets: by default it adds up what
+came within the last window, which is as long as the mean training recording, and moves on in
+twentieths of its length. A pause longer than --silence-ms returns the network to rest,
+because another object begins. With --steps a stream is read to its end first.")]
 pub struct Predict {
     #[command(flatten)]
     run: RunArgs,

@@ -33,7 +33,7 @@ use tickless_train::run::Loaded;
   tickless simulate runs/nmnist-mtt-seed1 --order random --delay-us 20 --jitter-us 50
   tickless simulate runs/nmnist-mtt-seed1 --tune
   tickless simulate runs/nmnist-mtt-seed1 --refractory 0.5
-  tickless simulate runs/nmnist-mtt-seed1 --exit confidence,margin -o exits     stop when sure enough
+  tickless simulate runs/nmnist-mtt-seed1 --exit confidence,margin -o exits  stops when sure
   tickless simulate runs/nmnist-mtt-seed1 --samples answers.csv
 
 A network with a bias or batch norm cannot run so; `tickless finetune RUN --epochs 0` removes

@@ -14,20 +14,20 @@ use tickless_train::device::device;
 /// Choose time steps, early exit, T per stage or the event-driven neurons for a budget.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  tickless tune runs/cifar10-resnet18-mtt-seed1 --budget steps=1.5
+  tickless tune runs/cifar10-resnet18-mtt-seed1000 --budget steps=1.5
   tickless tune runs/nmnist-mtt-seed1 --budget operations=200000
   tickless tune runs/nmnist-mtt-seed1 --budget energy=180 --clocked      nJ of a sample, estimated
   tickless tune runs/nmnist-mtt-seed1 --budget accuracy=97               as cheap as possible
-  tickless tune runs/nmnist-mtt-seed1 --budget ms=0.5 --limit 1000       a measurement of this machine
+  tickless tune runs/nmnist-mtt-seed1 --budget ms=0.5 --limit 1000      a measurement
 
-The choice is made on the validation part; the test part is read once, to report it. Searched are
-every T up to T_max, an early exit by confidence, margin and entropy, one T per stage, and
-event-driven runs with the best refractory period or lower limit. `steps` are the mean over samples
-and stages; event-driven runs have none. The energy is an estimate (45 nm: 0.9 pJ per accumulate,
-4.6 pJ per multiply-accumulate). The choice is deterministic, except for `ms`.
+The choice is made on the validation part; the test part is read once, to report it. Searched
+are every T up to T_max, an early exit by confidence, margin and entropy, one T per stage, and
+event-driven runs with the best refractory period or lower limit. `steps` are the mean over
+samples and stages; event-driven runs have none. The energy is an estimate (45 nm: 0.9 pJ per
+accumulate, 4.6 pJ per multiply-accumulate). The choice is deterministic, except for `ms`.
 
-The run keeps the choice (`tuned.json`): `predict`, `eval`, `simulate` and `export` use it unless an
-option says otherwise. Tuning again replaces it.")]
+The run keeps the choice (`tuned.json`): `predict`, `eval`, `simulate` and `export` use it
+unless an option says otherwise. Tuning again replaces it.")]
 pub struct Tune {
     #[command(flatten)]
     run: RunArgs,

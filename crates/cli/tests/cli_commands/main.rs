@@ -361,6 +361,8 @@ fn every_command_has_a_help_with_examples() {
         "compare",
         "eval",
         "simulate",
+        "predict",
+        "tune",
         "asynchrony",
         "parity",
         "import",
