@@ -30,7 +30,7 @@ use tickless_train::run::RunFolder;
   tickless study no-clock runs/no-clock/*-fold* --steps 1,10,100,300,1000 --json
   tickless study chip runs/cnn_sinabs --counts speck_counts.csv -o runs/cnn_sinabs/chip
   tickless study chip runs/cnn_sinabs --counts speck_counts.csv --published docs/chip-nmnist.csv --steps 10,300
-  tickless study robustness runs/sdt runs/nmt runs/mtt -o runs/robustness
+  tickless study robustness runs/nmnist-sdt-seed1 runs/nmnist-mtt-seed1 -o robustness
 
 `no-clock` and `robustness`: every run keeps what was measured (`no-clock.json`, `robustness.json`), so
 the same command continues where it was stopped. `chip`: which settings of the engine (8 bit, lower

@@ -12,6 +12,7 @@ mod axes;
 pub(crate) mod chip;
 mod curves;
 mod decision;
+pub(crate) mod early_exit;
 pub(crate) mod frontier;
 pub(crate) mod graph;
 pub(crate) mod no_clock;
