@@ -74,10 +74,12 @@ class Browser:
         assert "exceptionDetails" not in result, f"{expression}: {result['exceptionDetails']}"
         return result["result"].get("value")
 
-    def key(self, key, times=1):
-        for _ in range(times):
-            for kind in ["keyDown", "keyUp"]:
-                self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode={"ArrowLeft": 37, "ArrowRight": 39, "Home": 36, "End": 35, " ": 32, "Enter": 13, "Tab": 9}[key])
+    def key(self, key):
+        codes = {"ArrowRight": 39, "Home": 36, "End": 35, "Enter": 13}
+        # A button is pressed by the character of the key.
+        text = {"text": "\r"} if key == "Enter" else {}
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, code=key, windowsVirtualKeyCode=codes[key], **text)
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=key, code=key, windowsVirtualKeyCode=codes[key])
 
     def screenshot(self, file):
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]

@@ -2,8 +2,8 @@
 
 use crate::arguments::{Global, LARGEST_THREADS};
 use crate::commands::{
-    asynchrony, calibrate, compare, data, demo, eval, export, finetune, import, net, parity, report, simulate, study,
-    train,
+    asynchrony, calibrate, compare, data, demo, eval, export, finetune, import, net, parity, predict, report, simulate,
+    study, train, tune,
 };
 use crate::output::{self, note};
 use crate::processes::Processes;
@@ -33,6 +33,8 @@ enum Command {
     Compare(compare::Compare),
     Eval(eval::Eval),
     Simulate(simulate::Simulate),
+    Predict(predict::Predict),
+    Tune(tune::Tune),
     Asynchrony(asynchrony::Sweep),
     Study(study::Study),
     Calibrate(calibrate::Calibrate),
@@ -78,6 +80,8 @@ pub fn main() -> ExitCode {
         Command::Compare(c) => c.run(g, &console),
         Command::Eval(c) => c.run(g, &console),
         Command::Simulate(c) => c.run(g, &console),
+        Command::Predict(c) => c.run(g, &console),
+        Command::Tune(c) => c.run(g, &console),
         Command::Asynchrony(c) => c.run(g, &console),
         Command::Study(c) => c.run(g, &console),
         Command::Calibrate(c) => c.run(g, &console),

@@ -32,6 +32,23 @@ pub enum Error {
         /// The data set.
         set: String,
     },
+    /// The run cannot answer at this operating point.
+    #[error("{problem}")]
+    OperatingPoint {
+        /// The value that cannot be.
+        problem: String,
+    },
+    /// No operating point meets the budget.
+    #[error(
+        "no setting meets the budget {budget}{}: raise the budget, or lower the accuracy",
+        nearest.as_ref().map(|(value, point)| format!("; the nearest has {value:.4} ({point})")).unwrap_or_default()
+    )]
+    Budget {
+        /// The budget.
+        budget: String,
+        /// The value of the nearest point and the point, if any applies.
+        nearest: Option<(f64, String)>,
+    },
     /// The run has no validation part.
     #[error("the run has no validation part to choose on: train with `data.validation`, for instance 0.1")]
     NoValidation,

@@ -11,6 +11,8 @@
 //! * [`EngineForward`]: the engine in the forward pass of a training;
 //! * [`simulate`]: runs a trained run's recordings through the engine and compares with its clocked
 //!   network;
+//! * [`predict`]: classifies files and streams with a trained run, at an [`OperatingPoint`];
+//! * [`mod@tune`]: chooses the operating point of a run for a budget;
 //! * [`parity`]: runs the same recordings through every executor and finds the cause if two of them
 //!   differ;
 //! * [`robustness`]: how the accuracy falls if weights or inputs change.
@@ -29,12 +31,18 @@ pub mod dialect;
 mod engine_forward;
 mod error;
 pub mod number;
+mod operating_point;
 pub mod parity;
+pub mod predict;
+mod readout;
 pub mod robustness;
 pub mod simulate;
+pub mod temperature;
+pub mod tune;
 
 pub use engine_forward::EngineForward;
 pub use error::{Error, Result};
+pub use operating_point::{EventNeurons, ExitAt, OperatingPoint};
 
 /// Compiles and runs the examples of the README.
 #[cfg(doctest)]

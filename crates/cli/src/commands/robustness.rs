@@ -19,9 +19,9 @@ use tickless_train::run::{Loaded, RunFolder};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  tickless study robustness runs/sdt runs/nmt runs/mtt
-  tickless study robustness runs/*-seed* --weights 0.1,0.2 --input none -o runs/robustness
-  tickless study robustness runs/mtt --drop 0.5 --weights none --input none --jitter none --json
+  tickless study robustness runs/nmnist-sdt-seed1 runs/nmnist-mtt-seed1
+  tickless study robustness runs/nmnist-mtt-seed* --weights 0.1,0.2 --input none -o robustness
+  tickless study robustness runs/nmnist-mtt-seed1 --drop 0.5 --weights none --json
 
 `--weights` and `--input` add normal noise of this size relative to the weights of a layer and to the
 values of a sample; `--drop` is the share of lost events, `--jitter` the largest shift of an event in

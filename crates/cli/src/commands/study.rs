@@ -26,7 +26,7 @@ use tickless_train::run::RunFolder;
   tickless compare recipes/studies/no-clock.toml --data ~/data/nmnist --folds 5 --seeds 1,2,3
   tickless study no-clock runs/no-clock/*-fold* -o runs/no-clock/study
   tickless study no-clock runs/no-clock/*-fold* --steps 1,10,100,300,1000 --json
-  tickless study robustness runs/sdt runs/nmt runs/mtt -o runs/robustness
+  tickless study robustness runs/nmnist-sdt-seed1 runs/nmnist-mtt-seed1 -o robustness
 
 Every run keeps what was measured (`no-clock.json`, `robustness.json`), so the same command continues where it was
 stopped. The weights do not change. All event-driven numbers are this simulator's, none a chip's.")]

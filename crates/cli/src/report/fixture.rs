@@ -45,6 +45,14 @@ pub fn full() -> ReportData {
             t_max: 10,
             seeds: vec![0, 1, 2, 3, 4],
             points,
+            mixed: vec![MixedPoint {
+                configuration: vec![10, 5, 2],
+                leak: LeakRule::Time,
+                accuracy: event,
+                standard_error: Some(0.7),
+                loss: 0.5,
+                operations: Some(2.5e5),
+            }],
             event_driven: Some(EventDriven {
                 accuracy: event,
                 standard_error: Some(1.6),
@@ -228,7 +236,14 @@ fn decisions(last: f64) -> DecisionCurve {
         exits: [(0.5, 0.2), (0.9, 0.5), (0.99, 0.8)]
             .map(|(confidence, share)| {
                 let (us, events) = (round(3e5 * share), round(5e3 * share));
-                Exit { confidence, accuracy: accuracy(share + 0.1), us, events, reached: round(100.0 - 20.0 * share) }
+                Exit {
+                    confidence,
+                    accuracy: accuracy(share + 0.1),
+                    us,
+                    events,
+                    reached: round(100.0 - 20.0 * share),
+                    ..Exit::default()
+                }
             })
             .into(),
     }

@@ -8,6 +8,7 @@ use crate::number;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tickless_engine::{Confidence, Course, Moments, Program, Session, course};
+use tickless_net::answers::standard_error;
 use tickless_train::data::SampleId;
 use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
@@ -55,7 +56,7 @@ pub struct AtTime {
     /// Percent correct.
     #[serde(with = "number")]
     pub accuracy: f64,
-    /// Standard error over the runs, in percentage points.
+    /// Standard error in percentage points: over the runs, or, of one run, over its recordings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standard_error: Option<f64>,
 }
@@ -69,7 +70,7 @@ pub struct AtEvents {
     /// Percent correct.
     #[serde(with = "number")]
     pub accuracy: f64,
-    /// Standard error over the runs, in percentage points.
+    /// Standard error in percentage points: over the runs, or, of one run, over its recordings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standard_error: Option<f64>,
 }
@@ -83,6 +84,9 @@ pub struct Exit {
     /// Percent correct.
     #[serde(with = "number")]
     pub accuracy: f64,
+    /// Standard error in percentage points: over the runs, or, of one run, over its recordings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_error: Option<f64>,
     /// Mean time from the first event to the decision, in µs.
     #[serde(with = "number")]
     pub us: f64,
@@ -135,21 +139,24 @@ pub fn decisions(
     progress.finish();
     let mean = |f: &dyn Fn(&(Course, usize)) -> f64| all.iter().map(f).sum::<f64>() / all.len().max(1) as f64;
     let percent = |f: &dyn Fn(&(Course, usize)) -> bool| mean(&|c| if f(c) { 100.0 } else { 0.0 });
-    let at_time = |(k, &us): (usize, &u64)| AtTime {
-        us,
-        accuracy: percent(&|(course, label)| course.at_us[k] == *label),
-        standard_error: None,
+    // Percent of the recordings, and its standard error over them.
+    let share = |f: &dyn Fn(&(Course, usize)) -> bool| {
+        (percent(f), Some(standard_error(all.iter().filter(|c| f(c)).count(), all.len())))
     };
-    let at_events = |(k, &events): (usize, &u64)| AtEvents {
-        events,
-        accuracy: percent(&|(course, label)| course.at_events[k] == *label),
-        standard_error: None,
+    let at_time = |(k, &us): (usize, &u64)| {
+        let (accuracy, standard_error) = share(&|(course, label)| course.at_us[k] == *label);
+        AtTime { us, accuracy, standard_error }
+    };
+    let at_events = |(k, &events): (usize, &u64)| {
+        let (accuracy, standard_error) = share(&|(course, label)| course.at_events[k] == *label);
+        AtEvents { events, accuracy, standard_error }
     };
     let exit = |(k, &confidence): (usize, &f32)| Exit {
         // Rounded to the decimals that `CONFIDENCES` states, because f32 does not store them
         // exactly.
         confidence: (f64::from(confidence) * 1e6).round() / 1e6,
         accuracy: percent(&|(course, label)| course.exits[k].class == *label),
+        standard_error: share(&|(course, label)| course.exits[k].class == *label).1,
         us: mean(&|c| c.0.exits[k].us as f64),
         events: mean(&|c| c.0.exits[k].events as f64),
         reached: percent(&|c| c.0.reached[k]),

@@ -131,7 +131,7 @@ pub(crate) fn compile_with_weights(run: &Loaded, weights: &Weights) -> tickless_
 }
 
 /// A recording of a run.
-fn load(run: &Loaded, id: SampleId) -> tickless_train::Result<Arc<Recording>> {
+pub(crate) fn load(run: &Loaded, id: SampleId) -> tickless_train::Result<Arc<Recording>> {
     run.source.recording(id)
 }
 

@@ -1,10 +1,12 @@
 //! The picture of accuracy against synaptic operations: one set of weights at every T, without a
 //! clock, and at the chosen budget.
 
-use super::axes::{KEY_ROW, LABEL, Panel, Scale, Stroke, extent, key, line_key, ticks, width};
+use super::axes::{DASH, KEY_ROW, LABEL, Panel, Scale, Stroke, extent, key, line_key, ticks, width};
 use super::{Align, Format, Ink, Picture, Spot, rows, series};
 use crate::report::data::{MeanPoint, ReportData, StrategyResult};
 use crate::report::format::{compact, decimal};
+use crate::report::table::leaks;
+use tickless::net::LeakRule;
 
 const KINDS: [(&str, Stroke); 2] = [("clocked, T beside", Stroke::Solid), ("event-driven (hollow)", Stroke::Dot)];
 
@@ -69,17 +71,23 @@ fn drawn(data: &ReportData, format: Format) -> Option<(Picture, Vec<Place>)> {
     );
     let (mut places, mut taken): (Vec<Place>, Vec<Spot>) = (Vec::new(), Vec::new());
     for (strategy, index, s) in &all {
-        let mut line: Vec<(usize, Spot)> = Vec::new();
+        let mut lines: Vec<(LeakRule, usize, Spot)> = Vec::new();
         for (point, operations, accuracy, _) in known(s) {
             let at = (x.at(operations.ln()), y.at(accuracy));
             places.push(Place { strategy: *strategy, point, at });
             taken.push(at);
             if let Some(k) = point {
-                line.push((s.points[k].steps, at));
+                lines.push((s.points[k].leak, s.points[k].steps, at));
             }
         }
-        line.sort_by(|a, b| a.0.cmp(&b.0));
-        picture.line(line.iter().map(|l| l.1).collect::<Vec<_>>(), series(*index).at(0.5), 1.5);
+        lines.sort_by_key(|l| l.1);
+        for (k, leak) in leaks(s).into_iter().enumerate() {
+            let line: Vec<Spot> = lines.iter().filter(|l| l.0 == leak).map(|l| l.2).collect();
+            match k {
+                0 => picture.line(line, series(*index).at(0.6), 1.75),
+                _ => picture.dashed(line, series(*index).at(0.5), 1.25, DASH),
+            }
+        }
         for place in places.iter().filter(|p| p.strategy == *strategy) {
             picture.mark(*index, place.at, place.point.is_none());
         }
@@ -120,6 +128,9 @@ fn drawn(data: &ReportData, format: Format) -> Option<(Picture, Vec<Place>)> {
                        each input other than 0 and each of its weights other than 0. Event-driven: a weight added to a \
                        neuron, in the simulator."
         .into();
+    if all.iter().any(|(_, _, s)| leaks(s).len() > 1) {
+        picture.caption += " Thin dashed lines: the other leak rule.";
+    }
     for (_, c) in chosen() {
         picture.caption += &format!(" Dashed: the chosen budget, {}.", c.words);
     }

@@ -11,6 +11,7 @@ pub(crate) mod asynchrony;
 mod axes;
 mod curves;
 mod decision;
+pub(crate) mod early_exit;
 pub(crate) mod frontier;
 pub(crate) mod graph;
 pub(crate) mod no_clock;
