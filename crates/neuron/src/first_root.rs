@@ -1,8 +1,9 @@
 //! Finds the sign changes of a sum of exponentials, f(t) = Σ c·e^(−r·t) for t > 0.
 //!
 //! Dividing the sum by one of its exponentials and differentiating removes a term. Between two
-//! roots of the result the quotient is monotonic, so it has at most one root there, which bisection
-//! finds. By induction the method finds every root, and a sum of n terms has at most n − 1.
+//! roots of the result the quotient is monotonic, so it has at most one root there, which Newton's
+//! method finds. By induction the method finds every root, and a sum of n terms has at most n − 1. The
+//! root of two terms is a logarithm.
 
 /// Largest number of terms: a constant, membrane, current and threshold.
 const TERMS: usize = 4;
@@ -18,6 +19,39 @@ pub(crate) fn value(terms: &[Term], t: f64) -> f64 {
     terms.iter().map(|(c, r)| c * (-r * t).exp()).sum()
 }
 
+/// Σ c·e^(−r·t) and its derivative.
+fn value_and_slope(terms: &[Term], t: f64) -> (f64, f64) {
+    terms.iter().fold((0.0, 0.0), |(value, slope), (c, r)| {
+        let term = c * (-r * t).exp();
+        (value + term, slope - r * term)
+    })
+}
+
+/// The root between `a` and `b`, or a value at most [`WIDTH`] later. `below` says whether the sum is
+/// below 0 at `a`; at `b` it is not so.
+///
+/// Newton's method inside an interval that has the root. Each step goes a quarter of [`WIDTH`]
+/// further than the tangent says, so that it lands behind the root and closes the interval from the
+/// other side. Every third step halves the interval, as does a step that would leave it.
+fn root_between(terms: &[Term], mut a: f64, mut b: f64, below: bool) -> f64 {
+    let mut t = f64::midpoint(a, b);
+    for k in 0.. {
+        if !(b - a > WIDTH && a < t && t < b) {
+            break;
+        }
+        let (value, slope) = value_and_slope(terms, t);
+        let before = (value < 0.0) == below;
+        if before {
+            a = t
+        } else {
+            b = t
+        }
+        let tangent = t - value / slope + if before { WIDTH / 4.0 } else { -WIDTH / 4.0 };
+        t = if k % 3 < 2 && a < tangent && tangent < b { tangent } else { f64::midpoint(a, b) };
+    }
+    b
+}
+
 /// Roots in ascending order, and their number.
 struct Roots([f64; TERMS], usize);
 
@@ -26,6 +60,13 @@ fn roots(terms: &[Term], end: f64) -> Roots {
     let mut found = Roots([0.0; TERMS], 0);
     let [(_, first), rest @ ..] = terms else { return found };
     if rest.is_empty() || rest.len() >= TERMS {
+        return found;
+    }
+    if let [(a, slow), (b, fast)] = terms {
+        let t = (-b / a).ln() / (fast - slow);
+        if 0.0 < t && t < end {
+            found = Roots([t, 0.0, 0.0, 0.0], 1);
+        }
         return found;
     }
     let mut slope = [(0.0, 0.0); TERMS];
@@ -38,15 +79,7 @@ fn roots(terms: &[Term], end: f64) -> Roots {
     for &high in turns.0[..turns.1].iter().chain([&end]) {
         let at_high = value(terms, high);
         if (at_low < 0.0) != (at_high < 0.0) {
-            let (mut a, mut b) = (low, high);
-            while b - a > WIDTH {
-                let middle = f64::midpoint(a, b);
-                if middle <= a || middle >= b {
-                    break;
-                }
-                if (value(terms, middle) < 0.0) == (at_low < 0.0) { a = middle } else { b = middle }
-            }
-            found.0[found.1] = b;
+            found.0[found.1] = root_between(terms, low, high, at_low < 0.0);
             found.1 += 1;
         }
         (low, at_low) = (high, at_high);
