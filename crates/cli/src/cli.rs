@@ -3,7 +3,7 @@
 use crate::arguments::{Global, LARGEST_THREADS};
 use crate::commands::{
     asynchrony, calibrate, compare, data, demo, eval, export, finetune, import, net, parity, predict, report, simulate,
-    study, train, tune,
+    study, trace, train, tune,
 };
 use crate::output::{self, note};
 use crate::processes::Processes;
@@ -40,6 +40,7 @@ enum Command {
     Calibrate(calibrate::Calibrate),
     Finetune(finetune::Finetune),
     Parity(parity::ParityCommand),
+    Trace(trace::TraceCommand),
     Export(export::Export),
     Import(import::Import),
     Report(report::Report),
@@ -87,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Calibrate(c) => c.run(g, &console),
         Command::Finetune(c) => c.run(g, &console),
         Command::Parity(c) => c.run(g, &console),
+        Command::Trace(c) => c.run(g, &console),
         Command::Export(c) => c.run(g, &console),
         Command::Import(c) => c.run(g, &console),
         Command::Report(c) => c.run(g, &console),

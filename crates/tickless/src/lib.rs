@@ -15,7 +15,9 @@
 //! * [`mod@tune`]: chooses the operating point of a run for a budget;
 //! * [`parity`]: runs the same recordings through every executor and finds the cause if two of them
 //!   differ;
-//! * [`robustness`]: how the accuracy falls if weights or inputs change.
+//! * [`chip`]: how near the engine is to spikes that were measured on a chip;
+//! * [`robustness`]: how the accuracy falls if weights or inputs change;
+//! * [`trace`]: spikes and potentials of chosen layers, for other tools.
 //!
 //! The command `tickless` is the crate `tickless-cli`.
 // The caller decides what is printed.
@@ -27,6 +29,7 @@ pub use tickless_kernels as kernels;
 pub use tickless_net as net;
 pub use tickless_train as train;
 
+pub mod chip;
 pub mod dialect;
 mod engine_forward;
 mod error;
@@ -38,6 +41,7 @@ mod readout;
 pub mod robustness;
 pub mod simulate;
 pub mod temperature;
+pub mod trace;
 pub mod tune;
 
 pub use engine_forward::EngineForward;

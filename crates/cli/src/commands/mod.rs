@@ -3,6 +3,7 @@
 pub mod answers;
 pub mod asynchrony;
 pub mod calibrate;
+mod chip;
 pub mod compare;
 pub mod cost;
 pub mod data;
@@ -20,5 +21,6 @@ pub mod report;
 pub mod robustness;
 pub mod simulate;
 pub mod study;
+pub mod trace;
 pub mod train;
 pub mod tune;

@@ -36,6 +36,7 @@ pub use data::{
 pub use error::ReportError;
 pub(crate) use format::{span, time_unit};
 pub use page::page;
+pub use picture::chip::ChipPicture;
 pub use picture::early_exit::{ExitLine, ExitPoint};
 pub use picture::no_clock::{NoClockLine, NoClockPoint};
 pub use picture::robustness::{RobustnessLine, RobustnessPoint};
@@ -95,6 +96,18 @@ pub fn write_sweep(network: &str, rows: &[SweepRow], folder: &Path) -> Result<Ve
 /// As [`write`](fn@write).
 pub fn write_no_clock(lines: &[NoClockLine], t_max: usize, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
     match picture::no_clock::picture(lines, t_max) {
+        Some(picture) => Ok(draw(&picture, folder)?.into()),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Draws the result of `tickless study chip` into a folder, as `chip.svg` and `chip.png`. Draws
+/// nothing if there are no recordings.
+///
+/// # Errors
+/// As [`write`](fn@write).
+pub fn write_chip(data: &ChipPicture, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    match picture::chip::picture(data) {
         Some(picture) => Ok(draw(&picture, folder)?.into()),
         None => Ok(Vec::new()),
     }

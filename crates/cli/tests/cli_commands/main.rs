@@ -17,6 +17,7 @@ mod recordings;
 mod report;
 mod robustness;
 mod texts;
+mod traces;
 mod training;
 mod tune;
 

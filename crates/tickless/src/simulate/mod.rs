@@ -119,7 +119,7 @@ pub fn compile(run: &Loaded) -> Result<Program> {
     Ok(compile_with(run, false)?)
 }
 
-fn compile_with(run: &Loaded, quantised: bool) -> tickless_engine::Result<Program> {
+pub(crate) fn compile_with(run: &Loaded, quantised: bool) -> tickless_engine::Result<Program> {
     let options = CompileOptions { step_us: run.facts.step_us, quantised, ..CompileOptions::default() };
     Program::compile(&run.network, &run.weights, &options)
 }

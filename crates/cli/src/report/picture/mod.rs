@@ -9,6 +9,7 @@
 mod accuracy;
 pub(crate) mod asynchrony;
 mod axes;
+pub(crate) mod chip;
 mod curves;
 mod decision;
 pub(crate) mod early_exit;
