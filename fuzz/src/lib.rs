@@ -10,6 +10,7 @@ use tickless_events::formats::{self, EventStream, ReadOptions, Reading, cifar, e
 use tickless_events::fetch::{self, Limits};
 use tickless_events::progress::Silent;
 use tickless_events::{Columns, DataRequest, Error, Split, datasets};
+use tickless_net::LeakRule;
 use tickless_net::interop::{checkpoint, nir};
 use zip::write::SimpleFileOptions;
 
@@ -115,6 +116,30 @@ pub fn nir(bytes: &[u8]) {
     let file = Path::new("x.nir");
     if let Ok(graph) = nir::from_bytes(bytes, file) {
         let _ = nir::import(&graph, file, &nir::ImportOptions::default());
+    }
+}
+
+/// Makes a NIR graph from bytes, writes and reads it if it can be written, and imports it in every
+/// dialect and with both rules for the leak. An error must name the file; the weights of an imported
+/// network must be finite.
+pub fn nir_graph(bytes: &[u8]) {
+    let file = Path::new("x.nir");
+    let mut graph = tickless_testing::generate::graph::graph(bytes);
+    if let Ok(written) = nir::to_bytes(&graph, file) {
+        match nir::from_bytes(&written, file) {
+            Ok(read) => graph = read,
+            Err(e) => assert!(e.to_string().starts_with("x.nir"), "{e}"),
+        }
+    }
+    let dialects = nir::Dialect::WORDS.map(|(_, dialect)| Some(dialect));
+    for dialect in dialects.into_iter().chain([None]) {
+        for leak in [LeakRule::Step, LeakRule::Time] {
+            let options = nir::ImportOptions { dialect, leak, step_us: Some(1000.0), ..Default::default() };
+            match nir::import(&graph, file, &options) {
+                Ok(i) => assert!(i.weights.tensors.values().all(|a| a.data.iter().all(|v| v.is_finite()))),
+                Err(e) => assert!(e.to_string().starts_with("x.nir"), "{e}"),
+            }
+        }
     }
 }
 

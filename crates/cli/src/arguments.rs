@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use tickless::simulate::tune::Knob;
+use tickless::tune::Tuning;
+use tickless::{EventNeurons, OperatingPoint};
 use tickless_net::recipe::Recipe;
 use tickless_train::data::{Parts, SampleId};
 use tickless_train::run::{Loaded, RunFolder};
@@ -78,6 +80,41 @@ impl RunArgs {
         let run = RunFolder::open(&self.run)?.load_with(self.data.as_deref())?;
         run.warnings.iter().for_each(|w| note!("warning: {w}"));
         Ok(run)
+    }
+}
+
+/// Whether a command uses the choice of `tickless tune` that a run keeps.
+#[derive(Debug, Clone, Args)]
+pub struct ChoiceArgs {
+    /// Ignore the setting that `tickless tune` has chosen for this run.
+    #[arg(long)]
+    untuned: bool,
+}
+
+impl ChoiceArgs {
+    /// The choice that the run keeps, unless it is to be ignored.
+    ///
+    /// # Errors
+    /// If the file of the choice was changed or does not belong to the run.
+    pub fn kept(&self, run: &Loaded) -> Result<Option<Tuning>> {
+        if self.untuned {
+            return Ok(None);
+        }
+        tickless::tune::kept(run).map_err(|e| anyhow::anyhow!("{e}; `--untuned` ignores it"))
+    }
+
+    /// Gives the event-driven neurons of the choice to a run in memory, if it has some. Returns the
+    /// choice then.
+    ///
+    /// # Errors
+    /// As [`kept`](Self::kept).
+    pub fn apply_neurons(&self, run: &mut Loaded) -> Result<Option<Tuning>> {
+        let kept = self.kept(run)?;
+        let kept = kept.filter(|t| matches!(t.chosen.point, OperatingPoint::EventDriven { neurons: Some(_), .. }));
+        if let Some(tuning) = &kept {
+            run.network = tuning.chosen.point.network(&run.network);
+        }
+        Ok(kept)
     }
 }
 
@@ -190,16 +227,24 @@ impl PeriodArg {
         }
     }
 
-    /// Sets this period for the single-spike neurons of a run in memory; its files do not change.
+    /// This period for the single-spike neurons of a run.
     ///
     /// # Errors
     /// If the neurons of the run are multi-spike.
-    pub fn apply(self, run: &mut Loaded) -> Result<()> {
+    pub fn neurons(self, run: &Loaded) -> Result<EventNeurons> {
         if Knob::of(&run.network) != Knob::Refractory {
             bail!("the neurons of this run are multi-spike, which have no refractory period; leave out --refractory");
         }
-        let values = vec![self.0; run.network.spiking().len()];
-        run.network = Arc::new(Knob::Refractory.set(&run.network, &values));
+        Ok(EventNeurons { knob: Knob::Refractory, values: vec![self.0; run.network.spiking().len()] })
+    }
+
+    /// Sets this period for the single-spike neurons of a run in memory; its files do not change.
+    ///
+    /// # Errors
+    /// As [`neurons`](Self::neurons).
+    pub fn apply(self, run: &mut Loaded) -> Result<()> {
+        let EventNeurons { knob, values } = self.neurons(run)?;
+        run.network = Arc::new(knob.set(&run.network, &values));
         Ok(())
     }
 }

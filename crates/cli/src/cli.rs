@@ -2,8 +2,8 @@
 
 use crate::arguments::{Global, LARGEST_THREADS};
 use crate::commands::{
-    asynchrony, calibrate, compare, data, demo, eval, export, finetune, import, net, parity, report, simulate, study,
-    train,
+    asynchrony, calibrate, compare, data, demo, eval, export, finetune, import, net, parity, predict, report, simulate,
+    study, trace, train, tune,
 };
 use crate::output::{self, note};
 use crate::processes::Processes;
@@ -33,11 +33,14 @@ enum Command {
     Compare(compare::Compare),
     Eval(eval::Eval),
     Simulate(simulate::Simulate),
+    Predict(predict::Predict),
+    Tune(tune::Tune),
     Asynchrony(asynchrony::Sweep),
     Study(study::Study),
     Calibrate(calibrate::Calibrate),
     Finetune(finetune::Finetune),
     Parity(parity::ParityCommand),
+    Trace(trace::TraceCommand),
     Export(export::Export),
     Import(import::Import),
     Report(report::Report),
@@ -78,11 +81,14 @@ pub fn main() -> ExitCode {
         Command::Compare(c) => c.run(g, &console),
         Command::Eval(c) => c.run(g, &console),
         Command::Simulate(c) => c.run(g, &console),
+        Command::Predict(c) => c.run(g, &console),
+        Command::Tune(c) => c.run(g, &console),
         Command::Asynchrony(c) => c.run(g, &console),
         Command::Study(c) => c.run(g, &console),
         Command::Calibrate(c) => c.run(g, &console),
         Command::Finetune(c) => c.run(g, &console),
         Command::Parity(c) => c.run(g, &console),
+        Command::Trace(c) => c.run(g, &console),
         Command::Export(c) => c.run(g, &console),
         Command::Import(c) => c.run(g, &console),
         Command::Report(c) => c.run(g, &console),

@@ -16,6 +16,7 @@ mod options;
 mod output;
 mod processes;
 mod progress;
+mod reading;
 mod recipe_paths;
 mod remedy;
 mod report;

@@ -21,7 +21,7 @@ pub fn remedy(error: &Error) -> String {
 
 /// The error of a recording or a data set that `error` carries. A command that reads recipes meets
 /// such an error only by way of the libraries that do so.
-fn events_error(error: &Error) -> Option<&tickless_events::Error> {
+pub fn events_error(error: &Error) -> Option<&tickless_events::Error> {
     let training = match error.downcast_ref() {
         Some(tickless::Error::Events(e)) => return Some(e),
         Some(tickless::Error::Train(e) | tickless::Error::Drawn(e)) => Some(e),

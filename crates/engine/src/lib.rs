@@ -52,9 +52,11 @@ pub mod decision;
 pub mod deliver;
 pub mod difference;
 mod due;
+pub mod early_exit;
 mod edge;
 pub mod error;
 mod flat;
+pub mod forget;
 mod hop;
 #[allow(
     unsafe_code,
@@ -77,7 +79,9 @@ pub use course::{Course, Moments, course};
 pub use dataset::{Outcome, Run, run};
 pub use decision::Decision;
 pub use difference::spike_difference;
+pub use early_exit::{Stop, early_exits};
 pub use error::{Error, Result};
+pub use forget::{Forgetting, Readout};
 pub use program::{CompileOptions, LayerInfo, Program};
 pub use progress::Progress;
 pub use session::Session;

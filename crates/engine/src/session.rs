@@ -352,6 +352,39 @@ impl Session {
         values(&self.program, &self.memory).map(|v| v as f32).collect()
     }
 
+    /// Adds the readout to `sums`, in (channel, y, x) order, and sets it to zero; the neurons keep
+    /// their state. If `sums` is empty, it gets the readout's length. A stream without end so loses
+    /// no precision, and its integer sums do not overflow.
+    ///
+    /// # Panics
+    /// If `sums` has another length than the readout.
+    pub fn drain_readout(&mut self, sums: &mut Vec<f64>) {
+        if sums.is_empty() {
+            sums.resize(self.program.flat.output.len(), 0.0);
+        }
+        assert_eq!(sums.len(), self.program.flat.output.len(), "one sum for each value of the readout");
+        sums.iter_mut().zip(values(&self.program, &self.memory)).for_each(|(sum, v)| *sum += v);
+        match self.memory.layers.get_mut(self.program.flat.infos.len()).map(|r| &mut r.potentials) {
+            None => self.memory.counts.fill(0),
+            Some(Potentials::Float(v)) => v.fill(0.0),
+            Some(Potentials::Sum(v)) => v.fill(0),
+            Some(Potentials::Small(v)) => v.fill(0),
+            // An accumulating readout has no neurons of the general form.
+            Some(Potentials::Timed(_)) => {}
+        }
+    }
+
+    /// Sets `sums` to the readout, in (channel, y, x) order.
+    pub fn copy_readout(&self, sums: &mut Vec<f64>) {
+        sums.clear();
+        sums.extend(values(&self.program, &self.memory));
+    }
+
+    /// The state of the network.
+    pub(crate) fn memory(&self) -> &NetworkState {
+        &self.memory
+    }
+
     /// Spike counts of the output neurons in (channel, y, x) order; empty if the readout
     /// accumulates ([`Program::output_layer`] is `None`).
     pub fn counts(&self) -> &[u64] {

@@ -39,6 +39,8 @@ pub enum Choice {
     LiteralTimes,
     /// [`crate::formats::ReadOptions::stream`]
     Stream,
+    /// `OtherSize::Scale`
+    Scale,
     /// The name of a format, if the path does not determine it ([`crate::formats::convert`]).
     Format,
     /// `DataRequest::test_share`

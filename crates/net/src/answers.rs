@@ -10,6 +10,7 @@
 //! The standard error of a share p of n samples is √(p·(1 − p)/n). The calibration curve and the
 //! expected calibration error have the bins of [`calibration_error`].
 
+use crate::decision;
 use crate::decision::{CalibrationBin, Exit, ExitRule, argmax, calibration_bins, calibration_error};
 use serde::{Deserialize, Serialize};
 
@@ -30,10 +31,8 @@ pub fn standard_error(correct: usize, samples: usize) -> f64 {
 
 /// softmax(g·values); empty without values.
 pub fn probabilities(values: &[f32], gain: f64) -> Vec<f32> {
-    let (_, best) = argmax(values.iter().map(|v| f64::from(*v)));
-    let all: Vec<f64> = values.iter().map(|v| ((f64::from(*v) - best) * gain).exp()).collect();
-    let total: f64 = all.iter().sum();
-    all.into_iter().map(|p| (p / total) as f32).collect()
+    let all = decision::probabilities(values.iter().map(|v| f64::from(*v)), gain);
+    all.into_iter().map(|p| p as f32).collect()
 }
 
 /// The answers to labelled samples, in the order of the samples.

@@ -41,6 +41,11 @@ impl Confidence {
         (class, if total > 0.0 { (1.0 / total) as f32 } else { 1.0 })
     }
 
+    /// The exit of an event-driven run by this rule and threshold: its values are Σ.
+    pub fn exit(&self, rule: ExitRule, alpha: f64) -> Exit {
+        Exit { rule, alpha, gain: f64::from(self.gain) / self.t_max.max(1) as f64 }
+    }
+
     /// Fits the temperature to readouts of recordings with known labels: g minimises the mean
     /// cross-entropy of softmax(g·Σ/T_max) between 1/1000 and 1000. Without readouts g is 1. The
     /// caller must fit it on validation recordings, never on those whose results are reported.
@@ -106,10 +111,15 @@ impl Exit {
     /// The quantity that the rule compares, for readout values: mean logits of a clocked run, or
     /// Σ/T_max. 0 for fewer than two values with [`ExitRule::Entropy`].
     pub fn quantity(&self, values: &[f32]) -> f64 {
-        let (_, best) = argmax(values.iter().map(|v| f64::from(*v)));
-        let of = |v: &f32| ((f64::from(*v) - best) * self.gain).exp();
-        let total: f64 = values.iter().map(of).sum();
-        let p = values.iter().map(|v| of(v) / total);
+        self.quantity_of(values.iter().map(|v| f64::from(*v)))
+    }
+
+    /// As [`quantity`](Self::quantity), for values that are no slice.
+    pub fn quantity_of(&self, values: impl Iterator<Item = f64> + Clone) -> f64 {
+        let (_, best) = argmax(values.clone());
+        let of = |v: f64| ((v - best) * self.gain).exp();
+        let total: f64 = values.clone().map(of).sum();
+        let p = values.clone().map(|v| of(v) / total);
         match self.rule {
             ExitRule::Confidence => 1.0 / total,
             ExitRule::Margin => {
@@ -119,18 +129,33 @@ impl Exit {
                 });
                 first - second
             }
-            ExitRule::Entropy if values.len() < 2 => 0.0,
-            ExitRule::Entropy => -p.filter(|p| *p > 0.0).map(|p| p * p.ln()).sum::<f64>() / (values.len() as f64).ln(),
+            ExitRule::Entropy => match values.count() {
+                0 | 1 => 0.0,
+                classes => -p.filter(|p| *p > 0.0).map(|p| p * p.ln()).sum::<f64>() / (classes as f64).ln(),
+            },
         }
     }
 
     /// Whether a run with these readout values stops.
     pub fn stops(&self, values: &[f32]) -> bool {
+        self.stops_at(self.quantity(values))
+    }
+
+    /// Whether a run stops if the rule's quantity has this value.
+    pub fn stops_at(&self, quantity: f64) -> bool {
         match self.rule {
-            ExitRule::Confidence | ExitRule::Margin => self.quantity(values) > self.alpha,
-            ExitRule::Entropy => self.quantity(values) < self.alpha,
+            ExitRule::Confidence | ExitRule::Margin => quantity > self.alpha,
+            ExitRule::Entropy => quantity < self.alpha,
         }
     }
+}
+
+/// softmax(gain·values): the probability of each class.
+pub fn probabilities(values: impl Iterator<Item = f64> + Clone, gain: f64) -> Vec<f64> {
+    let (_, best) = argmax(values.clone());
+    let of = |v: f64| ((v - best) * gain).exp();
+    let total: f64 = values.clone().map(of).sum();
+    values.map(|v| of(v) / total).collect()
 }
 
 /// The expected calibration error of answers, each with its confidence in 0..=1 and whether it was
@@ -244,6 +269,16 @@ mod tests {
         close(exit(ExitRule::Entropy, 0.0).quantity(&[1.5; 7]), 1.0);
         close(exit(ExitRule::Margin, 0.0).quantity(&[1.5; 7]), 0.0);
         close(Exit { gain: 2.0, ..exit(ExitRule::Confidence, 0.0) }.quantity(&[1.0, 0.0]), 1.0 / (1.0 + (-2f64).exp()));
+    }
+
+    #[test]
+    fn probabilities_sum_to_one_and_the_largest_is_the_confidence() {
+        let values = [0.5f32, 2.0, -1.0, 2.0];
+        let p = probabilities(values.iter().map(|v| f64::from(*v)), 1.5);
+        assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-12, "{p:?}");
+        let confidence = Exit { gain: 1.5, ..exit(ExitRule::Confidence, 0.0) }.quantity(&values);
+        assert_eq!((p[1], p[3]), (confidence, confidence));
+        assert!((p[0] / p[1] - (-1.5f64 * 1.5).exp()).abs() < 1e-12);
     }
 
     #[test]

@@ -102,13 +102,15 @@ pub enum Error {
         /// The problem and its remedy.
         problem: String,
     },
-    /// A NIR graph has several outputs, but a network has exactly one.
-    #[error("{}: NIR graph: has {} outputs ({}) and a network has one; name the one to keep", file.display(), outputs.len(), outputs.join(", "))]
-    NirOutputs {
+    /// A NIR graph has several inputs or outputs, but a network has exactly one of each.
+    #[error("{}: NIR graph: has {} {kind}s ({}) and a network has one; name the one to keep", file.display(), doors.len(), doors.join(", "))]
+    NirDoors {
         /// The file.
         file: PathBuf,
-        /// Names of the outputs.
-        outputs: Vec<String>,
+        /// `input` or `output`.
+        kind: &'static str,
+        /// Names of the inputs or outputs.
+        doors: Vec<String>,
     },
     /// A node of a NIR graph is broken, or no layer corresponds to it.
     #[error("{}: NIR node `{node}`: {problem}", file.display())]

@@ -3,7 +3,7 @@
 #![cfg(feature = "nir")]
 
 use tickless_net::interop::nir::{self, Dialect, ImportOptions, Imported, Reader};
-use tickless_net::{LeakRule, Shape};
+use tickless_net::{Layer, LeakRule, Shape};
 use tickless_testing::clocked;
 use tickless_testing::folders::{golden, models};
 use tickless_testing::golden::Golden;
@@ -124,6 +124,53 @@ fn a_published_neuron_fires_in_the_steps_of_its_framework() {
             assert_eq!(fired, [460, 510, 710, 760], "{dialect:?}, leak per {leak:?}");
         }
     }
+}
+
+#[test]
+fn the_membrane_of_a_published_neuron_is_that_of_euler_s_rule() {
+    let (Some(file), Some(steps)) = (models("nir-paper/lif_norse.nir"), models("nir-paper/lif_norse.csv")) else {
+        return;
+    };
+    let options =
+        ImportOptions { dialect: Some(Dialect::Of(Reader::Norse)), dt: Some(1e-4), ..ImportOptions::default() };
+    let net = nir::import(&nir::read(&file).unwrap(), &file, &options).unwrap();
+    let Some(Layer::Neuron(n)) = net.network.nodes().last().map(|n| n.layer) else { panic!("no neuron") };
+    let lambda = f64::from(n.lambda(LeakRule::Step, 1, 1, None).unwrap());
+    let weight = net.weights.tensors.values().next().map_or(1.0, |w| f64::from(w.data[0]));
+    // The file counts potentials in units of a threshold of 0.1.
+    let unit = 0.1 / f64::from(n.threshold);
+    let (mut v, mut spikes) = (0.0, 0);
+    for (t, line) in std::fs::read_to_string(steps).unwrap().lines().enumerate() {
+        let row: Vec<f64> = line.split(',').map(|v| v.trim().parse().unwrap()).collect();
+        v = lambda * v + weight * row[0];
+        let fires = v > f64::from(n.threshold);
+        assert_eq!(f64::from(u8::from(fires)), row[2], "row {t}");
+        v *= f64::from(u8::from(!fires));
+        spikes += usize::from(fires);
+        assert!((v * unit - row[1]).abs() < 1e-6, "row {t}: {} {}", v * unit, row[1]);
+    }
+    assert_eq!(spikes, 4);
+}
+
+#[test]
+fn published_recurrent_networks_are_read_with_their_loops() {
+    for name in ["braille_noDelay_bias_zero", "braille_noDelay_noBias_subtract"] {
+        let Some(path) = models(&format!("nir-paper/{name}.nir")) else { return };
+        let options = ImportOptions { dialect: Some(Dialect::Plain), ..ImportOptions::default() };
+        let net = nir::import(&nir::read(&path).unwrap(), &path, &options).unwrap_or_else(|e| panic!("{e}"));
+        let recurrent = net.network.nodes().iter().filter(|n| n.recurrent.is_some()).count();
+        let currents =
+            net.network.nodes().iter().filter(|n| matches!(n.layer, Layer::Neuron(n) if n.synapse.is_some()));
+        assert_eq!((recurrent, currents.count()), (1, 2), "{name}");
+    }
+}
+
+#[test]
+fn a_published_graph_with_broken_edges_names_the_node_that_is_missing() {
+    let Some(path) = models("nir-paper/braille_noDelay_bias_zero_subgraph.nir") else { return };
+    let options = ImportOptions { dialect: Some(Dialect::Plain), ..ImportOptions::default() };
+    let e = nir::import(&nir::read(&path).unwrap(), &path, &options).unwrap_err();
+    assert!(matches!(e, tickless_net::Error::NirNode { .. }), "{e}");
 }
 
 #[test]

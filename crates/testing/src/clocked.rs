@@ -31,12 +31,13 @@ pub struct Clocked {
     pub counts: Vec<Vec<f64>>,
 }
 
-/// Runs a network on frames. `step_us` is the duration of a step in µs, which leaks and refractory
+/// Runs a network on frames, whose neurons may have a synaptic current. `step_us` is the duration of a step in µs, which leaks and refractory
 /// periods given as times need. With it, recurrent connections with a delay in µs take that delay in
 /// steps, rounded up; all others take one step.
 pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64>) -> Clocked {
     let nodes = net.nodes();
     let mut v: Vec<Map> = nodes.iter().map(|n| Map::zeros(n.output)).collect();
+    let mut currents: Vec<Map> = v.clone();
     let mut sums: Vec<Map> = v.clone();
     // Dead steps that are left.
     let mut dead: Vec<Vec<u64>> = nodes.iter().map(|n| vec![0; n.output.len()]).collect();
@@ -58,6 +59,9 @@ pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64
                         Period::Steps(rho) => rho.ceil() as u64,
                         Period::Us(us) => (us / step_us.expect("a step duration")).ceil() as u64,
                     });
+                    let synapse = n
+                        .synapse
+                        .map(|leak| f64::from(leak.lambda(LeakRule::Step, 1, 1, step_us).expect("a step duration")));
                     let held = n.refractory.is_some_and(|r| r.during == During::Hold);
                     let scales = node.input_scale();
                     let mut spikes = Map::zeros(node.output);
@@ -70,6 +74,14 @@ pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64
                         let scale = scales.as_ref().map_or(1.0, |s| f64::from(s[channel]));
                         let (v, input, dead) =
                             (&mut v[i].data[k], (inputs[0].data[k] + back.data[k]) * scale, &mut dead[i][k]);
+                        let input = match synapse {
+                            None => input,
+                            Some(lambda) => {
+                                let current = &mut currents[i].data[k];
+                                *current = lambda * *current + input;
+                                *current
+                            }
+                        };
                         if *dead > 0 && held {
                             *dead -= 1;
                             continue;
@@ -78,7 +90,7 @@ pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64
                         let theta = f64::from(n.threshold);
                         let late = if n.reset.is_immediate() { 0.0 } else { theta * fire(&n, *v).0 };
                         let u = lambda * *v + input - late;
-                        if *dead > 0 || (apart > 1 && input == 0.0) {
+                        if *dead > 0 || (apart > 1 && input == 0.0 && synapse.is_none()) {
                             *dead = dead.saturating_sub(1);
                             *v = n.v_min.map_or(u, |m| u.max(m.into()));
                             continue;

@@ -32,9 +32,56 @@ pub enum Error {
         /// The data set.
         set: String,
     },
+    /// The run cannot answer at this operating point.
+    #[error("{problem}")]
+    OperatingPoint {
+        /// The value that cannot be.
+        problem: String,
+    },
+    /// No operating point meets the budget.
+    #[error(
+        "no setting meets the budget {budget}{}: raise the budget, or lower the accuracy",
+        nearest.as_ref().map(|(value, point)| format!("; the nearest has {value:.4} ({point})")).unwrap_or_default()
+    )]
+    Budget {
+        /// The budget.
+        budget: String,
+        /// The value of the nearest point and the point, if any applies.
+        nearest: Option<(f64, String)>,
+    },
     /// The run has no validation part.
     #[error("the run has no validation part to choose on: train with `data.validation`, for instance 0.1")]
     NoValidation,
+    /// The engine refuses all settings of a study.
+    #[error("the engine can run none of these settings: {}", reasons.join("; "))]
+    NoSetting {
+        /// The reason of each.
+        reasons: Vec<String>,
+    },
+    /// The network has no spiking layer of this name.
+    #[error("there is no spiking layer `{name}`; there are {}", known.join(", "))]
+    NoLayer {
+        /// The name.
+        name: String,
+        /// The names of the spiking layers.
+        known: Vec<String>,
+    },
+    /// A trace would be too large.
+    #[error(
+        "the trace would have {values} values, and {most} are possible: fewer recordings or layers, or a longer interval"
+    )]
+    TraceSize {
+        /// Number of values.
+        values: usize,
+        /// Largest number.
+        most: usize,
+    },
+    /// An archive of arrays cannot be made.
+    #[error("the archive of arrays: {reason}; write fewer recordings")]
+    Archive {
+        /// The reason.
+        reason: String,
+    },
     /// The list of recordings is empty.
     #[error("there are no recordings to simulate")]
     NoRecordings,
@@ -96,12 +143,12 @@ pub enum Error {
         problem: String,
     },
     /// A file of spike counts names a recording beyond those that are compared.
-    #[error("{} line {line}: recording {recording}, and {compared} are compared", path.display())]
+    #[error("{}{}: recording {recording}, and {compared} are compared", path.display(), line.map(|l| format!(" line {l}")).unwrap_or_default())]
     NotCompared {
         /// The file.
         path: PathBuf,
-        /// The line, from 1.
-        line: usize,
+        /// The line, from 1, if the file has lines.
+        line: Option<usize>,
         /// Number of the recording, from 0.
         recording: usize,
         /// How many recordings are compared.

@@ -11,9 +11,13 @@
 //! * [`EngineForward`]: the engine in the forward pass of a training;
 //! * [`simulate`]: runs a trained run's recordings through the engine and compares with its clocked
 //!   network;
+//! * [`predict`]: classifies files and streams with a trained run, at an [`OperatingPoint`];
+//! * [`mod@tune`]: chooses the operating point of a run for a budget;
 //! * [`parity`]: runs the same recordings through every executor and finds the cause if two of them
 //!   differ;
-//! * [`robustness`]: how the accuracy falls if weights or inputs change.
+//! * [`chip`]: how near the engine is to spikes that were measured on a chip;
+//! * [`robustness`]: how the accuracy falls if weights or inputs change;
+//! * [`trace`]: spikes and potentials of chosen layers, for other tools.
 //!
 //! The command `tickless` is the crate `tickless-cli`.
 // The caller decides what is printed.
@@ -25,16 +29,24 @@ pub use tickless_kernels as kernels;
 pub use tickless_net as net;
 pub use tickless_train as train;
 
+pub mod chip;
 pub mod dialect;
 mod engine_forward;
 mod error;
 pub mod number;
+mod operating_point;
 pub mod parity;
+pub mod predict;
+mod readout;
 pub mod robustness;
 pub mod simulate;
+pub mod temperature;
+pub mod trace;
+pub mod tune;
 
 pub use engine_forward::EngineForward;
 pub use error::{Error, Result};
+pub use operating_point::{EventNeurons, ExitAt, OperatingPoint};
 
 /// Compiles and runs the examples of the README.
 #[cfg(doctest)]

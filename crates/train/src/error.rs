@@ -86,6 +86,14 @@ pub enum Error {
         /// Index of the sample in its part.
         sample: usize,
     },
+    /// A sample is an image although the data set holds recordings.
+    #[error("data set `{set}` holds recordings, but sample {sample} is an image")]
+    NoRecording {
+        /// The data set.
+        set: String,
+        /// Index of the sample in its part.
+        sample: usize,
+    },
     /// A temporal configuration does not fit the network.
     #[error("network `{network}` {problem}")]
     Configuration {

@@ -6,6 +6,7 @@ use crate::progress::Console;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
+use tickless::{temperature, tune};
 use tickless_net::LeakRule;
 use tickless_train::device::device;
 use tickless_train::progress::Progress;
@@ -52,7 +53,7 @@ impl Calibrate {
         if weights != run.weights {
             // Results that were measured with the old statistics are removed, because they do not
             // hold for the new ones.
-            for name in ["eval.json", "simulate.json", "asynchrony.json"] {
+            for name in ["eval.json", "simulate.json", "asynchrony.json", temperature::FILE, tune::FILE] {
                 let file = folder.file(name);
                 if file.is_file() {
                     std::fs::remove_file(&file).with_context(|| file.display().to_string())?;

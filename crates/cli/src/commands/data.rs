@@ -3,16 +3,16 @@
 use crate::arguments::Global;
 use crate::output::{check_file_name, check_output_folder, print_json, say};
 use crate::progress::Console;
-use crate::remedy::named;
+use crate::reading::{ReadArgs, explained};
 use crate::report::span;
 use crate::view::{Options, view};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::path::PathBuf;
-use tickless_events::formats::{self, ReadOptions};
+use tickless_events::datasets;
+use tickless_events::formats;
 use tickless_events::info::{EventsInfo, Info};
-use tickless_events::{Choice, Error, Sensor, datasets};
 use tickless_train::progress::Progress;
 
 /// What data sets there are, what a file or folder is, and recordings in other formats.
@@ -92,79 +92,6 @@ enum What {
     },
 }
 
-/// Facts about a recording that its file does not state or states wrongly.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Reading")]
-struct ReadArgs {
-    /// Sensor as WIDTHxHEIGHT, where the recording does not state it or states a wrong one.
-    #[arg(long, value_name = "WxH")]
-    sensor: Option<String>,
-    /// Leave events outside the sensor out.
-    #[arg(long)]
-    drop_outside: bool,
-    /// Unit of times whose unit the file does not state (text, NumPy, HDF5): s, ms, us or ns.
-    #[arg(long, value_name = "UNIT")]
-    time_unit: Option<String>,
-    /// Times as stored: do not continue a clock that starts again from 0 (DAT, AEDAT 2.0, EVT,
-    /// N-MNIST).
-    #[arg(long)]
-    literal_times: bool,
-    /// Number of the stream, in a file of several cameras (AEDAT 3.1, AEDAT4, HDF5; `tickless data
-    /// info FILE` lists them), or of the sample (SHD).
-    #[arg(long, value_name = "NUMBER")]
-    stream: Option<i32>,
-    /// Subtract the earliest time from all times, for files whose times count from 1970.
-    #[arg(long)]
-    shift_to_zero: bool,
-    /// Sort the events by time; this takes 21 bytes of memory for each event.
-    #[arg(long)]
-    sort: bool,
-}
-
-impl ReadArgs {
-    fn options(&self) -> Result<ReadOptions> {
-        let mut options = ReadOptions::default();
-        options.sensor = self.sensor.as_deref().map(sensor).transpose()?;
-        options.drop_outside = self.drop_outside;
-        let unit = |text: &str| text.parse().map_err(|e| anyhow::anyhow!("`--time-unit`: {e}"));
-        options.time_unit = self.time_unit.as_deref().map(unit).transpose()?;
-        options.literal_times = self.literal_times;
-        options.shift_to_zero = self.shift_to_zero;
-        options.sort = self.sort;
-        options.stream = self.stream;
-        Ok(options)
-    }
-}
-
-/// Adds to an error of reading the option of this command that helps.
-fn explained(e: Error) -> anyhow::Error {
-    match e {
-        Error::TimeUnit { file, at, problem } => anyhow::anyhow!(
-            "{file}: byte {at}: {problem}; state the unit in the name of the column (t_s, t_ms, t_us, t_ns), or with \
-             `--time-unit s` (ms, us, ns)"
-        ),
-        other => match named(other.choices(), option) {
-            none if none.is_empty() => other.into(),
-            options => anyhow::anyhow!("{other}{options}"),
-        },
-    }
-}
-
-/// The option of this command for a choice of the library.
-fn option(choice: Choice) -> Option<&'static str> {
-    Some(match choice {
-        Choice::Sort => "`--sort`",
-        Choice::ShiftToZero => "`--shift-to-zero`",
-        Choice::Sensor => "`--sensor WIDTHxHEIGHT`",
-        Choice::DropOutside => "`--drop-outside`",
-        Choice::TimeUnit => "`--time-unit UNIT`",
-        Choice::LiteralTimes => "`--literal-times`",
-        Choice::Stream => "`--stream NUMBER`",
-        Choice::Format => "`--format NAME`",
-        _ => return None,
-    })
-}
-
 #[derive(Serialize)]
 struct Converted {
     events: u64,
@@ -176,15 +103,6 @@ struct Converted {
     axes: Option<String>,
     #[serde(serialize_with = "crate::shown::path")]
     file: PathBuf,
-}
-
-/// Parses a sensor such as `346x260`.
-fn sensor(text: &str) -> Result<Sensor> {
-    let side = |s: &str| s.trim().parse::<u16>().ok().filter(|n| *n > 0);
-    match text.split_once('x').map(|(w, h)| (side(w), side(h))) {
-        Some((Some(width), Some(height))) => Ok(Sensor { width, height }),
-        _ => bail!("`--sensor {text}`: write width and height, e.g. 346x260"),
-    }
 }
 
 #[derive(Serialize)]

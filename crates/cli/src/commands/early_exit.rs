@@ -1,21 +1,31 @@
-//! `tickless eval RUN --exit RULE`: each sample stops as soon as its answer is certain enough.
+//! `tickless eval RUN --exit RULE` and `simulate RUN --exit RULE`: each sample stops as soon as its
+//! answer is certain enough, at time steps or event by event.
 //!
 //! The temperature of the probabilities is fitted on the validation part. Every row is measured by
 //! a run that really stops; its time is compared with passes over all steps at once.
 
 use crate::arguments::{Global, Part, word_parser};
-use crate::output::{note, print_json, say};
+use crate::output::{check_output_folder, note, print_json, say};
 use crate::progress::Console;
-use anyhow::{Result, bail};
+use crate::report::{self, ExitLine, ExitPoint};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
+use std::path::PathBuf;
 use tickless::simulate::decisions::FIT_SAMPLES;
+use tickless::temperature::temperature;
+use tickless::tune::Measured;
+use tickless::tune::measure::event_driven;
+use tickless::{ExitAt, OperatingPoint};
 use tickless_net::answers::standard_error;
 use tickless_net::decision::calibration_error;
 use tickless_net::{Confidence, Exit, ExitRule, InputKind, LeakRule};
 use tickless_train::data::SampleId;
-use tickless_train::evaluate::{OverTime, Setting, early_exit, over_time, time_of_whole_passes};
+use tickless_train::evaluate::{
+    OverTime, Setting, early_exit, over_time, over_time_with_operations, time_of_whole_passes,
+};
 use tickless_train::model::Model;
+use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
 
 /// The options of an early exit.
@@ -23,12 +33,14 @@ use tickless_train::run::Loaded;
 pub struct EarlyExitArgs {
     /// Stop each sample by this rule: confidence (largest probability above α), margin (difference
     /// of the two largest above α), entropy (relative to that of equal probabilities, below α).
-    #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = word_parser(ExitRule::WORDS),
-        conflicts_with_all = ["configuration", "calibrate"])]
+    #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = word_parser(ExitRule::WORDS))]
     exit: Vec<ExitRule>,
     /// The thresholds α, 0 to 1 (default: six for each rule).
     #[arg(long, value_name = "ALPHA", value_delimiter = ',', requires = "exit")]
     alpha: Vec<f64>,
+    /// Folder for a picture of the exits (`early-exit.svg` and `.png`): accuracy against cost.
+    #[arg(long, short, value_name = "FOLDER", requires = "exit")]
+    output: Option<PathBuf>,
 }
 
 /// The result, as `--json` prints it.
@@ -49,6 +61,8 @@ struct Exits {
     calibration_error_at_gain_1: f64,
     /// Percent correct at T.
     accuracy: f64,
+    /// Mean synaptic operations of a sample at T.
+    operations: f64,
     /// Milliseconds per sample of passes over all steps at once.
     ms: f64,
     rows: Vec<Row>,
@@ -64,6 +78,10 @@ struct Row {
     /// Its binomial standard error in percentage points.
     standard_error: f64,
     mean_steps: f64,
+    /// Mean synaptic operations of a sample.
+    operations: f64,
+    /// Their estimated energy in nJ (45 nm).
+    energy_nj: f64,
     /// For each step, the number of samples that stopped after it.
     stopped: Vec<usize>,
     /// Milliseconds per sample.
@@ -76,6 +94,33 @@ impl EarlyExitArgs {
         !self.exit.is_empty()
     }
 
+    /// Checks the thresholds and the folder before the first sample.
+    pub fn check(&self) -> Result<()> {
+        if let Some(alpha) = self.alpha.iter().find(|a| !(0.0..=1.0).contains(*a)) {
+            bail!("--alpha {alpha}: a threshold lies between 0 and 1, for instance 0.9");
+        }
+        self.output.as_deref().map_or(Ok(()), |folder| check_output_folder("--output", folder))
+    }
+
+    /// The exits that the options ask for, rule after rule.
+    pub fn exits(&self) -> Vec<ExitAt> {
+        let alphas = |rule| if self.alpha.is_empty() { defaults(rule).to_vec() } else { self.alpha.clone() };
+        self.exit.iter().flat_map(|&rule| alphas(rule).into_iter().map(move |alpha| ExitAt { rule, alpha })).collect()
+    }
+
+    /// Draws the picture if it is asked for: the exits with their results, and the run without one.
+    pub fn draw(&self, points: &[(ExitAt, ExitPoint)], whole: ExitPoint, time: &str) -> Result<()> {
+        let Some(folder) = &self.output else { return Ok(()) };
+        let of = |rule: &ExitRule| points.iter().filter(|(exit, _)| exit.rule == *rule).map(|p| p.1).collect();
+        let lines: Vec<ExitLine> =
+            self.exit.iter().map(|rule| ExitLine { name: rule.to_string(), points: of(rule) }).collect();
+        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        for picture in report::write_early_exit(&lines, whole, time, folder)? {
+            note!("picture: {}", picture.display());
+        }
+        Ok(())
+    }
+
     /// Measures and prints. `what` are the samples, T and the leak rule.
     pub fn run(
         &self,
@@ -86,9 +131,7 @@ impl EarlyExitArgs {
         global: &Global,
         console: &Console,
     ) -> Result<()> {
-        if let Some(alpha) = self.alpha.iter().find(|a| !(0.0..=1.0).contains(*a)) {
-            bail!("--alpha {alpha}: a threshold lies between 0 and 1, for instance 0.9");
-        }
+        self.check()?;
         let (ids, steps, leak) = what;
         let image = run.network.input().kind == InputKind::Image;
         let first = run.recipe.eval.leak.first().copied().unwrap_or(LeakRule::Step);
@@ -100,7 +143,7 @@ impl EarlyExitArgs {
             [] => 1.0,
             ids => fitted(&over_time(model, &setting(ids), steps, leak, console)?),
         };
-        let all = over_time(model, &setting(ids), steps, leak, console)?;
+        let all = over_time_with_operations(model, &setting(ids), steps, leak, console)?;
         let error_at = |gain: f64| {
             let exit = Exit { rule: ExitRule::Confidence, alpha: 1.0, gain };
             let answer = |sample: usize| {
@@ -111,18 +154,19 @@ impl EarlyExitArgs {
         };
         let per_sample = |passed: std::time::Duration| passed.as_secs_f64() * 1e3 / ids.len() as f64;
         let mut rows = Vec::new();
-        for &rule in &self.exit {
-            let alphas = if self.alpha.is_empty() { defaults(rule).to_vec() } else { self.alpha.clone() };
-            for alpha in alphas {
-                let exit = Exit { rule, alpha, gain };
-                let (exited, passed) = early_exit(model, &setting(ids), steps, leak, &exit, console)?;
-                let accuracy = exited.accuracy();
-                let standard_error = standard_error(exited.correct, exited.samples);
-                let (mean_steps, ms) = (exited.mean_steps(), per_sample(passed));
-                rows.push(Row { rule, alpha, accuracy, standard_error, mean_steps, stopped: exited.stopped, ms });
-            }
+        for ExitAt { rule, alpha } in self.exits() {
+            let exit = Exit { rule, alpha, gain };
+            let (exited, passed) = early_exit(model, &setting(ids), steps, leak, &exit, console)?;
+            let accuracy = exited.accuracy();
+            let standard_error = standard_error(exited.correct, exited.samples);
+            let (mean_steps, ms) = (exited.mean_steps(), per_sample(passed));
+            let counted = all.exits(&exit).operations.unwrap_or_default();
+            let (operations, energy_nj) = (counted.total(), counted.energy_nj());
+            let stopped = exited.stopped;
+            rows.push(Row { rule, alpha, accuracy, standard_error, mean_steps, operations, energy_nj, stopped, ms });
         }
         let never = Exit { rule: ExitRule::Confidence, alpha: 1.0, gain };
+        let whole = all.exits(&never);
         let result = Exits {
             part: part.to_string(),
             samples: ids.len(),
@@ -132,16 +176,29 @@ impl EarlyExitArgs {
             gain_samples: validation.len(),
             calibration_error: error_at(gain),
             calibration_error_at_gain_1: error_at(1.0),
-            accuracy: all.exits(&never).accuracy(),
+            accuracy: whole.accuracy(),
+            operations: whole.operations.unwrap_or_default().total(),
             ms: per_sample(time_of_whole_passes(model, &setting(ids), steps, leak, console)?),
             rows,
         };
         if result.gain_samples == 0 {
-            note!(
-                "the confidence is uncalibrated, because the run has no validation part: train with `data.validation = \
-                 0.1` to get one"
-            );
+            note!("{UNCALIBRATED}");
         }
+        let point = |r: &Row| ExitPoint {
+            time: r.mean_steps,
+            operations: r.operations,
+            accuracy: r.accuracy,
+            standard_error: r.standard_error,
+        };
+        let points: Vec<(ExitAt, ExitPoint)> =
+            result.rows.iter().map(|r| (ExitAt { rule: r.rule, alpha: r.alpha }, point(r))).collect();
+        let whole = ExitPoint {
+            time: steps as f64,
+            operations: result.operations,
+            accuracy: result.accuracy,
+            standard_error: 0.0,
+        };
+        self.draw(&points, whole, "mean time steps")?;
         if global.json {
             return print_json(&result);
         }
@@ -149,6 +206,76 @@ impl EarlyExitArgs {
         Ok(())
     }
 }
+
+/// The result of event-driven exits, as `--json` prints it.
+#[derive(Debug, Serialize)]
+struct EventExits {
+    part: String,
+    samples: usize,
+    /// Temperature g of the probabilities softmax(g·Σ/T_max).
+    gain: f64,
+    /// Number of validation recordings that it was fitted on; 0 if the confidence is uncalibrated.
+    gain_samples: usize,
+    /// One entry per rule and threshold.
+    rows: Vec<Measured>,
+    /// The run to the end of each recording.
+    whole: Measured,
+}
+
+impl EarlyExitArgs {
+    /// Measures event-driven exits at `point` and prints them.
+    pub fn run_event_driven(
+        &self,
+        run: &Loaded,
+        model: &Model,
+        (part, ids): (Part, &[SampleId]),
+        point: &OperatingPoint,
+        global: &Global,
+        console: &Console,
+    ) -> Result<()> {
+        let temperature = temperature(run, model, point, console)?;
+        let exits = self.exits();
+        console.start("early exit", ids.len() as u64, "recording");
+        let mut rows = event_driven(run, ids, point, &exits, temperature.gain, console)?;
+        console.finish();
+        let Some(whole) = rows.pop() else { bail!("there is no recording to run") };
+        let ms = |m: &Measured| m.us.unwrap_or_default() / 1e3;
+        let drawn = |m: &Measured| ExitPoint {
+            time: ms(m),
+            operations: m.operations,
+            accuracy: m.accuracy,
+            standard_error: m.standard_error,
+        };
+        let points: Vec<(ExitAt, ExitPoint)> = exits.iter().copied().zip(rows.iter().map(drawn)).collect();
+        self.draw(&points, drawn(&whole), "mean ms since the first event")?;
+        let (gain, gain_samples) = (temperature.gain, temperature.samples);
+        if !temperature.is_calibrated() {
+            note!("{UNCALIBRATED}");
+        }
+        if global.json {
+            let (part, samples) = (part.to_string(), ids.len());
+            return print_json(&EventExits { part, samples, gain, gain_samples, rows, whole });
+        }
+        say!("early exit, {point}, {} {part} recordings", ids.len());
+        match gain_samples {
+            0 => say!("uncalibrated: no validation part"),
+            n => say!("temperature {gain:.3} (fitted on {n} validation recordings)"),
+        }
+        say!("{:>11} {:>6} {:>15} {:>10} {:>10} {:>12}", "rule", "α", "% correct", "mean ms", "events", "operations");
+        let line = |rule: String, alpha: String, m: &Measured| {
+            let accuracy = format!("{:.2} ± {:.2}", m.accuracy, m.standard_error);
+            let (ms, events) = (ms(m), m.events.unwrap_or_default());
+            say!("{rule:>11} {alpha:>6} {accuracy:>15} {ms:>10.1} {events:>10.0} {:>12.0}", m.operations);
+        };
+        exits.iter().zip(&rows).for_each(|(exit, m)| line(exit.rule.to_string(), exit.alpha.to_string(), m));
+        line("to the end".into(), String::new(), &whole);
+        Ok(())
+    }
+}
+
+/// Said if a run has no validation part to fit the temperature on.
+pub const UNCALIBRATED: &str = "the confidence is uncalibrated, because the run has no validation part: train with \
+                            `data.validation = 0.1` to get one";
 
 /// The temperature fitted on validation samples at their last step.
 fn fitted(all: &OverTime) -> f64 {
@@ -187,27 +314,30 @@ impl Exits {
             ),
         }
         say!(
-            "{:>11} {:>6} {:>15} {:>11} {:>10} {:>9} {:>7}",
+            "{:>11} {:>6} {:>15} {:>11} {:>12} {:>10} {:>9} {:>7}",
             "rule",
             "α",
             "% correct",
             "mean steps",
+            "operations",
             "ms/sample",
             "speed-up",
             "ideal"
         );
         for r in &self.rows {
             say!(
-                "{:>11} {:>6} {:>15} {:>11.3} {:>10.3} {:>8.2}× {:>6.2}×",
+                "{:>11} {:>6} {:>15} {:>11.3} {:>12.0} {:>10.3} {:>8.2}× {:>6.2}×",
                 r.rule,
                 r.alpha,
                 format!("{:.2} ± {:.2}", r.accuracy, r.standard_error),
                 r.mean_steps,
+                r.operations,
                 r.ms,
                 self.ms / r.ms,
                 self.steps as f64 / r.mean_steps
             );
         }
-        say!("{:>11} {:>6} {:>15.2} {:>11} {:>10.3}", "all steps", "", self.accuracy, self.steps, self.ms);
+        let (accuracy, steps, operations, ms) = (self.accuracy, self.steps, self.operations, self.ms);
+        say!("{:>11} {:>6} {accuracy:>15.2} {steps:>11} {operations:>12.0} {ms:>10.3}", "all steps", "");
     }
 }

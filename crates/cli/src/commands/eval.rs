@@ -3,19 +3,24 @@
 use super::answers::show_answers;
 use super::cost::show_cost;
 use super::early_exit::EarlyExitArgs;
-use crate::arguments::{Global, Part, PeriodArg, RunArgs, word_parser};
+use crate::arguments::{ChoiceArgs, Global, Part, PeriodArg, RunArgs, word_parser};
 use crate::output::{check_output, print_json, say};
 use crate::progress::Console;
 use crate::results::{Asked, Evaluation, FittedGain, StoredAnswers, count_operations, keep_evaluation, write_samples};
 use anyhow::{Result, bail};
 use clap::Args;
+use serde::Serialize;
 use std::path::PathBuf;
+use tickless::tune::measure::measure;
+use tickless::tune::{Budget, Measured, Tuning};
 use tickless_kernels::Precision;
 use tickless_net::LeakRule;
 use tickless_net::recipe::LARGEST_STEPS;
+use tickless_train::data::SampleId;
 use tickless_train::device::device;
 use tickless_train::evaluate::{Answered, Setting, StepSweep, activity_and_cost, answers_across_steps, answers_at};
-use tickless_train::model::check_configuration;
+use tickless_train::model::{Model, check_configuration};
+use tickless_train::run::Loaded;
 
 /// Evaluate a run at many numbers of time steps.
 #[derive(Debug, Args)]
@@ -28,7 +33,7 @@ use tickless_train::model::check_configuration;
   tickless eval runs/nmnist-mtt-seed1 --json                confusion matrix at every T
   tickless eval runs/nmnist-mtt-seed1 --samples answers.csv   every sample at every T
   tickless eval runs/nmnist-mtt-seed1 --exit confidence          each sample stops when sure enough
-  tickless eval runs/nmnist-mtt-seed1 --exit margin,entropy --alpha 0.2,0.5,0.9 --steps 6
+  tickless eval runs/nmnist-mtt-seed1 --exit margin,entropy --alpha 0.2,0.5,0.9 --steps 6 -o exits
   tickless eval runs/cifar10-resnet18-mtt-seed1000 --calibrate   batch norm calibrated at every T
 
 Recordings are cut anew into T frames. The leak belongs to the step (`step`, the paper) or to time
@@ -37,7 +42,8 @@ norm are those of T_max; recordings cut into far fewer frames have more events i
 `--calibrate`.
 
 The run keeps what was measured on its whole test part (`eval.json`); a later evaluation at
-other T is added to it, and one at the same T replaces it.")]
+other T or mixed configurations is added to it, and one at the same T replaces it. If the run
+keeps a choice of `tickless tune`, that is measured too, unless an option asks for other settings.")]
 pub struct Eval {
     #[command(flatten)]
     run: RunArgs,
@@ -45,7 +51,7 @@ pub struct Eval {
     #[arg(long)]
     steps: Option<String>,
     /// A mixed configuration: one number of steps per stage; may be given often.
-    #[arg(long, value_name = "T1,T2,..")]
+    #[arg(long, visible_alias = "mixed", value_name = "T1,T2,..", conflicts_with = "exit")]
     configuration: Vec<String>,
     /// What the leak belongs to.
     #[arg(long, value_parser = word_parser(LeakRule::WORDS))]
@@ -57,7 +63,7 @@ pub struct Eval {
     #[arg(long, default_value_t = 0)]
     limit: usize,
     /// Calibrate batch norm anew for every T, on training data cut into T frames.
-    #[arg(long, conflicts_with = "configuration")]
+    #[arg(long, conflicts_with_all = ["configuration", "exit"])]
     calibrate: bool,
     /// Run single-spike neurons with this refractory period, in steps of T_max; `none` for no
     /// period. A period of at most 1 step changes a result only if T is above T_max and the leak
@@ -69,6 +75,25 @@ pub struct Eval {
     samples: Option<PathBuf>,
     #[command(flatten)]
     exits: EarlyExitArgs,
+    #[command(flatten)]
+    choice: ChoiceArgs,
+}
+
+/// The evaluation, with the results of the setting that `tickless tune` has chosen.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tuned: Option<TunedPoint>,
+}
+
+/// A chosen setting on the evaluated samples.
+#[derive(Serialize)]
+struct TunedPoint {
+    budget: Budget,
+    #[serde(flatten)]
+    measured: Measured,
 }
 
 impl Eval {
@@ -129,13 +154,14 @@ impl Eval {
         let cost = activity_and_cost(&model, &setting, t_max, LeakRule::Step, console)?;
         let points = all.iter().map(|a| a.point.clone()).collect();
         let result = Evaluation::of(&run, &model, self.part, points, cost, fitted.samples);
+        let tuned = self.tuned(&run, &model, ids, console)?;
         // The run keeps its results only for the whole test part at full precision; other results
         // are only printed.
-        if result.is_whole(&run) && self.configuration.is_empty() && !self.calibrate && self.refractory.is_none() {
+        if result.is_whole(&run) && !self.calibrate && self.refractory.is_none() {
             keep_evaluation(&run, result.clone(), StoredAnswers::of(&run, &all), console)?;
         }
         if global.json {
-            return print_json(&result);
+            return print_json(&Shown { evaluation: &result, tuned });
         }
         say!(
             "{} on {} {} samples{} ({}, T_max {t_max})",
@@ -173,6 +199,11 @@ impl Eval {
             let t: Vec<String> = point.configuration.iter().map(usize::to_string).collect();
             show_answers(&format!("T = {}", t.join(",")), &result.class_names, answers, fitted.samples);
         }
+        if let Some(TunedPoint { budget, measured }) = &tuned {
+            let (accuracy, error) = (measured.accuracy, measured.standard_error);
+            say!("chosen by `tune` for {budget}: {}", measured.point);
+            say!("  {accuracy:.2} ± {error:.2} % correct, {:.0} synaptic operations", measured.operations);
+        }
         say!("{:>16}  {:>8}  {:>22}", "layer", "neurons", "spikes/neuron at T_max");
         for l in &result.activity {
             say!("{:>16}  {:>8}  {:>22.4}{}", l.layer, l.neurons, l.rate(), if l.silent() { "  SILENT" } else { "" });
@@ -181,6 +212,20 @@ impl Eval {
             show_cost(t_max, cost, &result.energy);
         }
         Ok(())
+    }
+}
+
+impl Eval {
+    /// The results of the chosen setting, if the run keeps a choice and no option asks for another
+    /// setting.
+    fn tuned(&self, run: &Loaded, model: &Model, ids: &[SampleId], console: &Console) -> Result<Option<TunedPoint>> {
+        let asked = self.steps.is_some() || !self.configuration.is_empty() || self.leak.is_some();
+        if asked || self.calibrate || self.refractory.is_some() {
+            return Ok(None);
+        }
+        let Some(Tuning { budget, chosen, temperature, .. }) = self.choice.kept(run)? else { return Ok(None) };
+        let measured = measure(run, model, ids, &chosen.point, temperature.gain, console)?;
+        Ok(Some(TunedPoint { budget, measured }))
     }
 }
 
@@ -195,7 +240,7 @@ fn of_all(some: usize, all: usize) -> String {
 }
 
 /// Parses `1,2,5..8` as a list; ranges include both ends.
-fn steps(text: &str) -> Result<Vec<usize>> {
+pub(super) fn steps(text: &str) -> Result<Vec<usize>> {
     let number = |s: &str| match s.trim().parse::<usize>() {
         Ok(0) => bail!("T = 0 in `{text}`: a network runs at least 1 time step"),
         Ok(n) if n > LARGEST_STEPS => bail!("T = {n} in `{text}`: a network runs at most {LARGEST_STEPS} time steps"),

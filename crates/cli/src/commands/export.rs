@@ -1,9 +1,9 @@
 //! `tickless export RUN --to nir|speck|torch|safetensors`: writes a trained network for other tools or for a chip.
 
-use crate::arguments::{Global, RunArgs};
+use crate::arguments::{ChoiceArgs, Global, RunArgs};
 use crate::checkpoint;
 use crate::interop;
-use crate::output::{check_output, print_json, say};
+use crate::output::{check_output, note, print_json, say};
 use crate::progress::Console;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
@@ -46,6 +46,8 @@ pub struct Export {
     /// run's folder).
     #[arg(long, short)]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    choice: ChoiceArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -70,7 +72,17 @@ impl Export {
         if let Some(file) = &self.output {
             check_output("--output", file)?;
         }
-        let run = self.run.load()?;
+        let mut run = self.run.load()?;
+        // Only a graph and a chip have the neurons of an event-driven run.
+        if matches!(self.to, Target::Nir | Target::Speck)
+            && let Some(tuning) = self.choice.apply_neurons(&mut run)?
+        {
+            note!(
+                "exported as chosen for the budget {}: {} (`--untuned` exports the run's own neurons)",
+                tuning.budget,
+                tuning.chosen.point
+            );
+        }
         match self.to {
             Target::Torch | Target::Safetensors => {
                 let dialect = checkpoint::dialect(&self.dialect)?;

@@ -33,6 +33,7 @@ use tickless_train::run::{Base, Job, RunFacts, train};
 #[command(after_help = "Examples:
   tickless import net.nir --recipe recipes/nmnist.toml --data ~/data/nmnist --dialect sinabs
   tickless import net.nir --recipe recipes/nmnist.toml --data ~/data/nmnist --json
+  tickless import two.nir --recipe recipes/shd.toml --data ~/data/shd --input-node left --output-node word
   tickless import resnet18.pth --recipe mine.toml --dry-run               what matches what?
   tickless import net.pt --recipe mine.toml --map names.toml --entry model
 
@@ -64,6 +65,9 @@ pub struct Import {
     /// Duration of a step in seconds (default: what the dialect's framework assumes). Graphs only.
     #[arg(long)]
     dt: Option<f64>,
+    /// The input to keep if the graph has several; the others count as silent.
+    #[arg(long, value_name = "NAME")]
+    input_node: Option<String>,
     /// The output to keep if the graph has several.
     #[arg(long, value_name = "NAME")]
     output_node: Option<String>,
@@ -121,7 +125,9 @@ impl Import {
     /// Makes a run of the recipe's network with the weights of a checkpoint.
     fn weights(self, global: &Global, console: &Console) -> Result<()> {
         let file = self.file;
-        for (option, given) in [("--dt", self.dt.is_some()), ("--output-node", self.output_node.is_some())] {
+        let doors = [("--input-node", &self.input_node), ("--output-node", &self.output_node)];
+        let doors = doors.map(|(option, name)| (option, name.is_some()));
+        for (option, given) in [("--dt", self.dt.is_some())].into_iter().chain(doors) {
             if given {
                 bail!("`{option}` is for a NIR graph, and {} is a checkpoint", file.display());
             }
@@ -200,10 +206,17 @@ impl Import {
         let leak = if kind == InputKind::Events { LeakRule::Time } else { LeakRule::Step };
         let graph = nir::read(&self.file)?;
         let (dialect, evidence) = tickless::dialect::dialect_of(&self.file, &graph, dialect)?;
-        let (output, name) = (self.output_node, stem.clone());
-        let options = nir::ImportOptions { dialect: Some(dialect), dt: self.dt, name, kind, leak, output };
+        let (input, output, name) = (self.input_node, self.output_node, stem.clone());
+        let step_us = match kind {
+            InputKind::Events if graph.has_currents() => {
+                Some(source.mean_span_us(&parts.train, &Silent)?.0 / recipe.train.t_max as f64)
+            }
+            _ => None,
+        };
+        let options =
+            nir::ImportOptions { dialect: Some(dialect), dt: self.dt, name, kind, leak, step_us, input, output };
         let mut imported = nir::import(&graph, &self.file, &options).map_err(|e| match e {
-            Error::NirOutputs { .. } => anyhow!("{e} with `--output-node NAME`"),
+            Error::NirDoors { kind, .. } => anyhow!("{e} with `--{kind}-node NAME`"),
             other => other.into(),
         })?;
         if let Some(evidence) = evidence {

@@ -59,7 +59,10 @@ impl Report {
         if global.json {
             return print_json(&data);
         }
-        say!("{}\n{}", page::text::accuracy_table(&data), page::text::work_table(&data).trim_end_matches('\n'));
+        let mixed = page::text::mixed_table(&data);
+        let mixed = if mixed.is_empty() { mixed } else { mixed + "\n" };
+        let work = page::text::work_table(&data);
+        say!("{}\n{mixed}{}", page::text::accuracy_table(&data), work.trim_end_matches('\n'));
         say!("page: {}", written.page.display());
         Ok(())
     }

@@ -1,8 +1,9 @@
 //! `tickless simulate RUN`: runs the same weights without a clock.
 
 use super::answers::show_answers;
-use crate::arguments::{Global, Part, PeriodArg, RunArgs, word_parser};
-use crate::output::{check_output, percent, print_json, say};
+use super::early_exit::EarlyExitArgs;
+use crate::arguments::{ChoiceArgs, Global, Part, PeriodArg, RunArgs, word_parser};
+use crate::output::{check_output, note, percent, print_json, say};
 use crate::progress::Console;
 use crate::report::time_unit;
 use crate::results::{Asked, StoredAnswers, keep_answers, write_samples};
@@ -11,10 +12,11 @@ use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tickless::OperatingPoint;
 use tickless::simulate::asynchronous::{SweepRow, exact, measure};
 use tickless::simulate::decisions::Decisions;
 use tickless::simulate::tune::{Knob, Tried, Tuned, lacks_a_period, tune};
-use tickless::simulate::{Simulation, compile, simulate_answers};
+use tickless::simulate::{Simulation, compile, possible, simulate_answers};
 use tickless_engine::{AsyncSession, Asynchrony, Order};
 use tickless_kernels::Precision;
 use tickless_net::Layer;
@@ -31,6 +33,7 @@ use tickless_train::run::Loaded;
   tickless simulate runs/nmnist-mtt-seed1 --order random --delay-us 20 --jitter-us 50
   tickless simulate runs/nmnist-mtt-seed1 --tune
   tickless simulate runs/nmnist-mtt-seed1 --refractory 0.5
+  tickless simulate runs/nmnist-mtt-seed1 --exit confidence,margin -o exits  stops when sure
   tickless simulate runs/nmnist-mtt-seed1 --samples answers.csv
 
 A network with a bias or batch norm cannot run so; `tickless finetune RUN --epochs 0` removes
@@ -49,7 +52,7 @@ pub struct Simulate {
     /// Find, on the validation part, the refractory period of single-spike neurons (none to one
     /// step of T_max) or the lower limit of multi-spike neurons (-1 to -30 thresholds, or none),
     /// for the network and for each layer, and run with it.
-    #[arg(long, conflicts_with = "refractory")]
+    #[arg(long, conflicts_with_all = ["refractory", "exit"])]
     tune: bool,
     /// Run single-spike neurons with this refractory period, in steps of T_max; `none` for no
     /// period.
@@ -58,6 +61,10 @@ pub struct Simulate {
     /// Write the answer to each recording as CSV: file, label, class, confidence, right.
     #[arg(long, value_name = "FILE.csv")]
     samples: Option<PathBuf>,
+    #[command(flatten)]
+    exits: EarlyExitArgs,
+    #[command(flatten)]
+    choice: ChoiceArgs,
     #[command(flatten)]
     model: ModelArgs,
 }
@@ -108,12 +115,28 @@ struct Shown<'a> {
 impl Simulate {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
+        self.exits.check()?;
         if let Some(file) = &self.samples {
             check_output("--samples", file)?;
         }
         let mut run = self.run.load()?;
+        if self.exits.is_asked_for() {
+            return self.early_exits(&run, global, console);
+        }
         let tuned = self.change(&mut run, console)?;
-        let changed = self.tune || self.refractory.is_some();
+        let chosen = match self.tune || self.refractory.is_some() {
+            true => None,
+            false => self.choice.apply_neurons(&mut run)?,
+        };
+        if let Some(tuning) = &chosen {
+            note!(
+                "run as chosen for the budget {}: {}; the run keeps only results of its own neurons, which `--untuned` \
+                 measures",
+                tuning.budget,
+                tuning.chosen.point
+            );
+        }
+        let changed = self.tune || self.refractory.is_some() || chosen.is_some();
         let folder = &run.folder;
         let model = run.model(&device(&global.device)?)?;
         let ids = self.part.of(&run.parts, self.limit);
@@ -195,6 +218,28 @@ impl Simulate {
 }
 
 impl Simulate {
+    /// Measures early exits in event time, with the period of `--refractory`, the neurons that `tickless
+    /// tune` has chosen, or the run's own.
+    fn early_exits(&self, run: &Loaded, global: &Global, console: &Console) -> Result<()> {
+        possible(run)?;
+        let point = match &self.refractory {
+            Some(word) => {
+                let neurons = Some(PeriodArg::parse(word)?.neurons(run)?);
+                OperatingPoint::EventDriven { neurons, exit: None }
+            }
+            None => match self.choice.kept(run)?.map(|t| t.chosen.point) {
+                Some(point @ OperatingPoint::EventDriven { .. }) => point.with_exit(None),
+                _ => OperatingPoint::EVENT_DRIVEN,
+            },
+        };
+        let ids = self.part.of(&run.parts, self.limit);
+        if ids.is_empty() {
+            bail!("the {} part of this run is empty", self.part);
+        }
+        let model = run.model(&device(&global.device)?)?;
+        self.exits.run_event_driven(run, &model, (self.part, ids), &point, global, console)
+    }
+
     /// Gives the neurons the period of `--refractory`, or tunes them on the validation part if
     /// `--tune` is given; returns the results of the tuning.
     fn change(&self, run: &mut Loaded, console: &Console) -> Result<Option<Tuned>> {

@@ -1,6 +1,8 @@
-//! `tickless study`: measures of many runs at once. `no-clock` measures what a refractory period, or
-//! another lower limit, does to accuracy and spikes, with and without a clock.
+//! `tickless study`: measures of finished runs. `no-clock` measures what a refractory period, or
+//! another lower limit, does to accuracy and spikes, with and without a clock; `chip.rs` and
+//! `robustness.rs` have the other two.
 
+use super::chip::ChipArgs;
 use super::robustness::RobustnessArgs;
 use crate::arguments::Global;
 use crate::gather::{Interval, mean, rows};
@@ -20,16 +22,21 @@ use tickless_train::device::{Device, device};
 use tickless_train::progress::Progress;
 use tickless_train::run::RunFolder;
 
-/// Measure a property of finished runs, over many runs at once.
+/// Measure a property of finished runs: the loss without a clock, or the distance to a chip.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tickless compare recipes/studies/no-clock.toml --data ~/data/nmnist --folds 5 --seeds 1,2,3
   tickless study no-clock runs/no-clock/*-fold* -o runs/no-clock/study
   tickless study no-clock runs/no-clock/*-fold* --steps 1,10,100,300,1000 --json
+  tickless study chip runs/cnn_sinabs --counts speck_counts.csv -o runs/cnn_sinabs/chip
+  tickless study chip runs/cnn_sinabs --counts speck_counts.csv --published docs/chip-nmnist.csv --steps 10,300
   tickless study robustness runs/nmnist-sdt-seed1 runs/nmnist-mtt-seed1 -o robustness
 
-Every run keeps what was measured (`no-clock.json`, `robustness.json`), so the same command continues where it was
-stopped. The weights do not change. All event-driven numbers are this simulator's, none a chip's.")]
+`no-clock` and `robustness`: every run keeps what was measured (`no-clock.json`, `robustness.json`), so
+the same command continues where it was stopped. `chip`: which settings of the engine (8 bit, lower
+limit, order, service time, queue, jitter) come nearest to spikes that were measured on a chip;
+docs/chip.md has an example. The weights do not change. All event-driven numbers are this simulator's;
+only the counts and accuracies that you give are a chip's.")]
 pub struct Study {
     #[command(subcommand)]
     what: What,
@@ -40,6 +47,9 @@ enum What {
     /// Refractory periods of single-spike neurons (lower limits of multi-spike ones), event-driven
     /// and at every T.
     NoClock(NoClockArgs),
+    /// The engine's spikes beside those measured on a chip, for every setting of the engine, and
+    /// accuracies event-driven and clocked.
+    Chip(ChipArgs),
     /// Noise on weights and inputs, lost and moved events, and gradient norms.
     Robustness(RobustnessArgs),
 }
@@ -127,6 +137,7 @@ impl Study {
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
         match self.what {
             What::NoClock(args) => args.run(global, console),
+            What::Chip(args) => args.run(global, console),
             What::Robustness(args) => args.run(global, console),
         }
     }

@@ -158,28 +158,35 @@ fn layer_line(n: &tickless_net::Node) -> String {
 fn strategy(group: &Group) -> Result<r::StrategyResult> {
     let runs = &group.runs;
     let evaluated: Vec<&Finished> = runs.iter().filter(|f| f.evaluation.is_some()).collect();
-    let mut points = Vec::new();
+    let (mut points, mut mixed) = (Vec::new(), Vec::new());
     for p in evaluated.first().and_then(|f| f.evaluation.as_ref()).iter().flat_map(|e| &e.points) {
-        let Some(steps) = p.steps() else { continue };
         let same = |f: &&Finished| f.evaluation.as_ref()?.at(&p.configuration, p.leak).cloned();
         // A point is shown only if all runs have it: a mean over some runs is not comparable with
         // the others.
         let Some(all) = evaluated.iter().map(same).collect::<Option<Vec<Point>>>() else { continue };
         let (accuracy, standard_error) = mean(&all.iter().map(|p| p.accuracy).collect::<Vec<_>>());
         let (loss, _) = mean(&all.iter().map(|p| p.loss).collect::<Vec<_>>());
+        let leak = p.leak;
         let each = |f: &dyn Fn(&Point) -> Option<f64>| -> Option<f64> {
             all.iter().map(f).collect::<Option<Vec<f64>>>().map(|v| mean(&v).0)
         };
+        let standard_error = standard_error.or(all[0].standard_error);
+        let operations = each(&|p| p.operations.map(|o| o.effective_macs + o.effective_acs));
+        let Some(steps) = p.steps() else {
+            let configuration = p.configuration.clone();
+            mixed.push(r::MixedPoint { configuration, leak, accuracy, standard_error, loss, operations });
+            continue;
+        };
         points.push(r::MeanPoint {
             steps,
-            leak: p.leak,
+            leak,
             accuracy,
-            standard_error: standard_error.or(all[0].standard_error),
+            standard_error,
             loss,
             top5: each(&|p| Some(p.answers.as_ref()?.top5?.accuracy)),
             calibration_error: each(&|p| Some(p.answers.as_ref()?.calibration.expected_calibration_error)),
             confusion: confusion(&evaluated, &|a| a.at(&p.configuration, p.leak)),
-            operations: each(&|p| p.operations.map(|o| o.effective_macs + o.effective_acs)),
+            operations,
         });
     }
     let simulated: Vec<&Finished> = runs.iter().filter(|f| f.simulation.is_some()).collect();
@@ -193,6 +200,7 @@ fn strategy(group: &Group) -> Result<r::StrategyResult> {
         t_max: runs[0].run.facts.t_max,
         seeds: counted.iter().map(|f| f.run.facts.seed).collect(),
         points,
+        mixed,
         event_driven: event_driven(&simulations)
             .map(|e| r::EventDriven { confusion: confusion(&simulated, &|a| a.event_driven()), ..e }),
         curve: curve(runs)?,

@@ -90,6 +90,8 @@ pub struct StrategyResult {
     pub seeds: Vec<u64>,
     /// Accuracy at each T, clocked.
     pub points: Vec<MeanPoint>,
+    /// Accuracy with a number of steps of its own in each stage.
+    pub mixed: Vec<MixedPoint>,
     /// Results without a clock; missing if the network cannot run so (it still has batch norm).
     pub event_driven: Option<EventDriven>,
     /// One entry per epoch.
@@ -133,6 +135,26 @@ pub struct MeanPoint {
     /// runs.
     pub confusion: Option<Vec<Vec<usize>>>,
     /// Synaptic operations per sample, mean over the runs.
+    pub operations: Option<f64>,
+}
+
+/// Accuracy at one mixed configuration.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MixedPoint {
+    /// Number of time steps of each stage.
+    pub configuration: Vec<usize>,
+    /// Whether the leak belongs to the step or to time.
+    pub leak: LeakRule,
+    /// Percent correct, mean over the runs.
+    #[serde(with = "number")]
+    pub accuracy: f64,
+    /// Standard error over the runs, in percentage points.
+    pub standard_error: Option<f64>,
+    /// Mean loss.
+    #[serde(with = "number")]
+    pub loss: f64,
+    /// Mean synaptic operations of a sample, if they were counted.
     pub operations: Option<f64>,
 }
 

@@ -45,6 +45,14 @@ pub fn full() -> ReportData {
             t_max: 10,
             seeds: vec![0, 1, 2, 3, 4],
             points,
+            mixed: vec![MixedPoint {
+                configuration: vec![10, 5, 2],
+                leak: LeakRule::Time,
+                accuracy: event,
+                standard_error: Some(0.7),
+                loss: 0.5,
+                operations: Some(2.5e5),
+            }],
             event_driven: Some(EventDriven {
                 accuracy: event,
                 standard_error: Some(1.6),

@@ -30,12 +30,14 @@ use std::path::{Path, PathBuf};
 use tickless::simulate::asynchronous::SweepRow;
 
 pub use data::{
-    ChannelSample, Course, Dataset, EpochPoint, EventDriven, InputSample, LayerRates, MeanPoint, Membrane, Network,
-    Origin, Raster, RasterLayer, ReportData, StrategyResult,
+    ChannelSample, Course, Dataset, EpochPoint, EventDriven, InputSample, LayerRates, MeanPoint, Membrane, MixedPoint,
+    Network, Origin, Raster, RasterLayer, ReportData, StrategyResult,
 };
 pub use error::ReportError;
 pub(crate) use format::{span, time_unit};
 pub use page::page;
+pub use picture::chip::ChipPicture;
+pub use picture::early_exit::{ExitLine, ExitPoint};
 pub use picture::no_clock::{NoClockLine, NoClockPoint};
 pub use picture::robustness::{RobustnessLine, RobustnessPoint};
 
@@ -94,6 +96,35 @@ pub fn write_sweep(network: &str, rows: &[SweepRow], folder: &Path) -> Result<Ve
 /// As [`write`](fn@write).
 pub fn write_no_clock(lines: &[NoClockLine], t_max: usize, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
     match picture::no_clock::picture(lines, t_max) {
+        Some(picture) => Ok(draw(&picture, folder)?.into()),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Draws the result of `tickless study chip` into a folder, as `chip.svg` and `chip.png`. Draws
+/// nothing if there are no recordings.
+///
+/// # Errors
+/// As [`write`](fn@write).
+pub fn write_chip(data: &ChipPicture, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    match picture::chip::picture(data) {
+        Some(picture) => Ok(draw(&picture, folder)?.into()),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Draws a sweep of early exits into a folder, as `early-exit.svg` and `early-exit.png`. `whole` is
+/// the run without an exit, and `time` names the quantity of [`ExitPoint::time`].
+///
+/// # Errors
+/// As [`write`](fn@write).
+pub fn write_early_exit(
+    lines: &[ExitLine],
+    whole: ExitPoint,
+    time: &str,
+    folder: &Path,
+) -> Result<Vec<PathBuf>, ReportError> {
+    match picture::early_exit::picture(lines, whole, time) {
         Some(picture) => Ok(draw(&picture, folder)?.into()),
         None => Ok(Vec::new()),
     }

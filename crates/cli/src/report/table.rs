@@ -122,6 +122,41 @@ pub(crate) fn accuracy(data: &ReportData) -> Table {
     Table { caption: accuracy_caption(data), head, rows, pinned: if event_driven { 2 } else { 0 } }
 }
 
+/// Accuracy at mixed configurations: a row per strategy and leak, a column per configuration.
+pub(crate) fn mixed(data: &ReportData) -> Table {
+    let mut configurations: Vec<&[usize]> = Vec::new();
+    for p in data.strategies.iter().flat_map(|s| &s.mixed) {
+        if !configurations.contains(&p.configuration.as_slice()) {
+            configurations.push(&p.configuration);
+        }
+    }
+    if configurations.is_empty() {
+        return Table::default();
+    }
+    let word = |c: &&[usize]| c.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+    let head = std::iter::once(String::new()).chain(configurations.iter().map(word)).collect();
+    let (mut rows, mut values) = (Vec::new(), Vec::new());
+    for strategy in &data.strategies {
+        for leak in [LeakRule::Time, LeakRule::Step] {
+            let of = |c: &&[usize]| strategy.mixed.iter().find(|p| p.configuration == *c && p.leak == leak);
+            let found: Vec<Measured> =
+                configurations.iter().map(|c| of(c).map(|p| (p.accuracy, p.standard_error))).collect();
+            if found.iter().all(Option::is_none) {
+                continue;
+            }
+            let cell =
+                |v: &Measured| v.map_or(MISSING.into(), |(accuracy, error)| with_error(accuracy, error, 1)).into();
+            let cells = found.iter().map(cell).collect();
+            rows.push(Row { name: format!("{}, {}", strategy.name, words(leak)), minor: false, cells });
+            values.push(found);
+        }
+    }
+    mark_best(&mut rows, &values);
+    let caption = "Accuracy in % with one set of weights and a number of time steps of its own in each stage, from the \
+                   first to the last.";
+    Table { caption: caption.into(), head, rows, pinned: 0 }
+}
+
 /// The work of the event-driven runs, per recording.
 pub(crate) fn work(data: &ReportData) -> Table {
     let runs: Vec<(&StrategyResult, &EventDriven)> = event_driven(data).collect();

@@ -10,6 +10,13 @@ pub fn accuracy_table(data: &ReportData) -> String {
     render(&table::accuracy(data))
 }
 
+/// Accuracy of each strategy at each mixed configuration, as aligned text.
+///
+/// Empty if none was measured.
+pub fn mixed_table(data: &ReportData) -> String {
+    render(&table::mixed(data))
+}
+
 /// Events, spikes and synaptic operations per recording of the event-driven runs, as aligned text.
 ///
 /// Empty if no strategy ran without a clock.

@@ -10,13 +10,16 @@ mod formats;
 mod images;
 mod networks;
 mod phases;
+mod predict;
 mod progress;
 mod recipes;
 mod recordings;
 mod report;
 mod robustness;
 mod texts;
+mod traces;
 mod training;
+mod tune;
 
 use serde_json::Value;
 use tickless::net::Layer;
@@ -92,7 +95,9 @@ fn train_then_eval_then_simulate_then_report() {
     assert_eq!(rows(&table.stdout), rows_of(&mixed));
     assert_eq!(rows_of(&mixed)[0][..2], ["4,2,1", "step"]);
     assert_eq!(rows_of(&mixed)[1][2..], at_t_max[0], "all stages at T_max are T_max");
-    assert_eq!(scratch.result(&format!("{run}/eval.json")), json, "a mixed configuration is only shown");
+    let kept = rows_of(&scratch.result(&format!("{run}/eval.json")));
+    let expected: Vec<_> = rows_of(&json).into_iter().chain(rows_of(&mixed)).collect();
+    assert_eq!(kept, expected, "a mixed configuration is kept like any T");
 
     let limited = scratch.ok_json(&["eval", run, "--steps", "1", "--limit", "7", "--part", "train"]);
     assert_eq!(number(&limited, "points/0/samples"), 7.0);
@@ -112,6 +117,12 @@ fn train_then_eval_then_simulate_then_report() {
     let (text, report) = (scratch.ok(&["report", run]), scratch.ok_json(&["report", run]));
     assert!(text.stdout.contains(&format!("{accuracy:.1}")) && text.stdout.contains("report.html"), "{text:#?}");
     assert_eq!(number(&report, "strategies/0/event_driven/accuracy"), accuracy);
+    let shown = &report["strategies"][0]["mixed"][0];
+    assert_eq!(
+        (&shown["configuration"], &shown["accuracy"]),
+        (&serde_json::json!([4, 2, 1]), &mixed["points"][0]["accuracy"])
+    );
+    assert!(text.stdout.contains("4,2,1") && text.stdout.contains("each stage"), "{text:#?}");
     assert_self_contained(&scratch.text(&format!("{run}/report/report.html")));
     let pictures = std::fs::read_dir(scratch.at(run).join("report/pictures")).unwrap();
     let pictures: Vec<String> = pictures.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
@@ -351,6 +362,8 @@ fn every_command_has_a_help_with_examples() {
         "compare",
         "eval",
         "simulate",
+        "predict",
+        "tune",
         "asynchrony",
         "parity",
         "import",

@@ -168,8 +168,12 @@ impl Dataset for Collection {
         check_index(self, split, index)?;
         let place = &self.part(split)[index].place;
         let mut stream = place.events(&self.read)?;
-        (self.published.adjust)(&mut stream);
+        self.adjust(&mut stream);
         on_sensor(stream, self.sensor, || place.label()).map(Sample::Events)
+    }
+
+    fn adjust(&self, events: &mut EventStream) {
+        (self.published.adjust)(events);
     }
 
     fn file(&self, split: Split, index: usize) -> Option<String> {

@@ -22,7 +22,7 @@ mod transform;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use image::{ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ImageReader, Limits, RgbImage};
 
 use super::{
     DataRequest, Dataset, DatasetInfo, Description, Key, Sample, SampleKind, Samples, Setting, Split, check_index,
@@ -31,6 +31,7 @@ use crate::problem::Problem;
 use crate::rng::Rng;
 use crate::{Error, Result, Sensor};
 use listing::Listing;
+pub(super) use transform::{centre, planes};
 
 pub(super) const INFO: DatasetInfo = DatasetInfo {
     name: "imagenet",
@@ -82,9 +83,14 @@ impl Photographs {
     }
 }
 
+/// Decodes a photograph to colours.
+fn decode(path: &Path) -> Result<RgbImage> {
+    decode_any(path).map(DynamicImage::into_rgb8)
+}
+
 /// Decodes an image. The format is detected from the content, because some `.JPEG` files of
 /// ImageNet are PNG.
-fn decode(path: &Path) -> Result<RgbImage> {
+pub(super) fn decode_any(path: &Path) -> Result<DynamicImage> {
     let io = |source| Error::Io { path: path.to_path_buf(), source };
     let file = BufReader::new(std::fs::File::open(path).map_err(io)?);
     let mut reader = ImageReader::new(file).with_guessed_format().map_err(io)?;
@@ -92,11 +98,10 @@ fn decode(path: &Path) -> Result<RgbImage> {
     limits.max_image_width = Some(LARGEST_SIDE);
     limits.max_image_height = Some(LARGEST_SIDE);
     reader.limits(limits);
-    let image = reader.decode().map_err(|e| {
+    reader.decode().map_err(|e| {
         let problem = Problem::Unreadable { what: "JPEG or PNG image", reason: e.to_string() };
         Error::unexpected(path.display().to_string(), problem, "get the file again")
-    })?;
-    Ok(image.into_rgb8())
+    })
 }
 
 impl Dataset for Photographs {

@@ -27,6 +27,7 @@ mod mnist_dvs_sim;
 mod natural;
 mod ncaltech101;
 mod nmnist;
+pub mod own_file;
 mod request;
 #[cfg(feature = "hdf5")]
 mod shd;
@@ -42,6 +43,7 @@ use tickless_words::words;
 pub use key::Key;
 pub use request::{DataRequest, Setting};
 
+use crate::formats::EventStream;
 use crate::progress::{Progress, Silent};
 use crate::rng::Rng;
 use crate::{Choice, Error, Image, Recording, Remedy, Result, Sensor};
@@ -144,6 +146,10 @@ pub trait Dataset: Send + Sync {
         let what = format!("random parts of images, but those of data set `{}` are of one size", self.name());
         Err(Error::setting(what, Remedy::of("take whole images, or pad and crop them", &[Choice::RandomPart])))
     }
+
+    /// Changes the events of a file as this data set changes those of its own files when it reads
+    /// them; by default nothing.
+    fn adjust(&self, _events: &mut EventStream) {}
 
     /// The file of a sample, as the data set's folder or archive names it (`Test/0/00004.bin`);
     /// `None` (the default) if a sample has no file of its own.

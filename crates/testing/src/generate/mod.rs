@@ -3,6 +3,8 @@
 pub mod any;
 pub mod bursts;
 pub mod exact;
+#[cfg(feature = "nir")]
+pub mod graph;
 pub mod recordings;
 mod rng;
 

@@ -10,12 +10,16 @@
 //! the network, or numbers from 0 if no layer's name is a number. If a layer has any line, its
 //! neurons without a line did not fire. A recording or layer without a line is absent, which does
 //! not mean silent.
+//!
+//! The spikes of a file of nir 1.0.8's `write_data` (`tickless trace` writes such files) are counted
+//! likewise: its nodes are layers, and its samples recordings by number.
 
 use super::execute::Executed;
 use crate::{Error, Result};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use tickless_net::interop::nir::data::{Observable, data_from_bytes, is_hdf5};
 use tickless_net::{Network, Shape};
 
 const HEAD: &str = "recording,layer,channel,y,x,spikes";
@@ -31,8 +35,8 @@ enum Key {
 #[derive(Debug)]
 struct Counted {
     key: Key,
-    /// The line where the recording first occurs.
-    line: usize,
+    /// The line where the recording first occurs; `None` if the file has no lines.
+    line: Option<usize>,
     /// `[spiking layer][neuron]`; the inner list is empty until the layer has a line.
     counts: Vec<Vec<u32>>,
     /// The line of each count; 0 if it has none.
@@ -55,6 +59,9 @@ pub struct Counts {
 /// # Errors
 /// If the file cannot be read.
 pub fn names_files(file: &Path) -> Result<bool> {
+    if let Some(_data) = hdf5(file)? {
+        return Ok(false);
+    }
     let text = read_text(file)?;
     let first = text.lines().skip(1).find(|l| !l.trim().is_empty());
     Ok(first.is_some_and(|l| matches!(key(l.rsplitn(6, ',').nth(5).unwrap_or("0").trim()), Key::File(_))))
@@ -62,6 +69,92 @@ pub fn names_files(file: &Path) -> Result<bool> {
 
 fn read_text(file: &Path) -> Result<String> {
     std::fs::read_to_string(file).map_err(|source| Error::Io { path: file.to_owned(), source })
+}
+
+/// The bytes of a file in HDF5; `None` if it is another file.
+fn hdf5(file: &Path) -> Result<Option<Vec<u8>>> {
+    let bytes = std::fs::read(file).map_err(|source| Error::Io { path: file.to_owned(), source })?;
+    Ok(is_hdf5(&bytes).then_some(bytes))
+}
+
+/// Reads the spikes of a file of `write_data`.
+fn of_data(bytes: &[u8], file: &Path, names: &[&str], shapes: &[Shape]) -> Result<Counts> {
+    let refuse = |problem: String| Err(Error::Counts { path: file.to_owned(), line: None, problem });
+    let data = data_from_bytes(bytes, file)?;
+    // Exported graphs and frameworks write a name without dots.
+    let plain = |name: &str| name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    let mut out = Counts {
+        file: file.to_owned(),
+        recordings: Vec::new(),
+        present: vec![false; names.len()],
+        shapes: shapes.to_vec(),
+    };
+    for (node, observables) in &data.nodes {
+        let layer = names.iter().position(|n| n == node).or_else(|| names.iter().position(|n| plain(n) == plain(node)));
+        let (Some(l), Some(spikes)) = (layer, observables.get("spikes")) else { continue };
+        let counts = match counted(spikes, shapes[l]) {
+            Ok(counts) => counts,
+            Err(problem) => return refuse(format!("node `{node}`: {problem}")),
+        };
+        if out.recordings.is_empty() {
+            let empty = |k: usize| Counted {
+                key: Key::Number(k),
+                line: None,
+                counts: vec![Vec::new(); names.len()],
+                lines: vec![Vec::new(); names.len()],
+            };
+            out.recordings = (0..counts.len()).map(empty).collect();
+        }
+        if counts.len() != out.recordings.len() {
+            return refuse(format!("node `{node}` has {} samples and another {}", counts.len(), out.recordings.len()));
+        }
+        out.present[l] = true;
+        out.recordings.iter_mut().zip(counts).for_each(|(r, c)| r.counts[l] = c);
+    }
+    if out.recordings.is_empty() {
+        let nodes: Vec<&str> = data.nodes.keys().map(String::as_str).collect();
+        return refuse(format!(
+            "no node is a spiking layer with `spikes`; it has {}, and the layers are {}",
+            nodes.join(", "),
+            names.join(", ")
+        ));
+    }
+    Ok(out)
+}
+
+/// The spikes of each neuron, `[sample][neuron]`.
+fn counted(spikes: &Observable, shape: Shape) -> std::result::Result<Vec<Vec<u32>>, String> {
+    let whole = |v: f64| match v.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&v) {
+        true => Ok(v as u32),
+        false => Err(format!("{v} is not a number of spikes")),
+    };
+    let fits = |neurons: usize| match neurons == shape.len() {
+        true => Ok(()),
+        false => Err(format!("it has {neurons} neurons and the layer {} ({shape})", shape.len())),
+    };
+    match spikes {
+        Observable::Events(e) => {
+            fits(e.neurons)?;
+            let mut all = vec![vec![0u32; shape.len()]; e.samples.len()];
+            for (counts, events) in all.iter_mut().zip(&e.samples) {
+                for event in events {
+                    counts[event.neuron] = counts[event.neuron].saturating_add(whole(event.value)?);
+                }
+            }
+            Ok(all)
+        }
+        Observable::Grid(g) => {
+            let [samples, steps, neurons] = g.shape;
+            fits(neurons)?;
+            let mut all = vec![vec![0u32; neurons]; samples];
+            for (k, v) in g.data.iter().enumerate().filter(|(_, v)| **v != 0.0) {
+                let n = &mut all[k / (steps * neurons)][k % neurons];
+                *n = n.saturating_add(whole(f64::from(*v))?);
+            }
+            Ok(all)
+        }
+        _ => Err("its kind of data is unknown here".to_owned()),
+    }
 }
 
 fn key(word: &str) -> Key {
@@ -73,8 +166,11 @@ fn key(word: &str) -> Key {
 /// # Errors
 /// If a line is invalid; the message names the line and the reason.
 pub fn read(file: &Path, network: &Network, shapes: &[Shape]) -> Result<Counts> {
-    let text = read_text(file)?;
     let names: Vec<&str> = network.spiking().into_iter().map(|i| network.nodes()[i].name.as_str()).collect();
+    if let Some(bytes) = hdf5(file)? {
+        return of_data(&bytes, file, &names, shapes);
+    }
+    let text = read_text(file)?;
     // A number could mean a layer's position or its name, so positions are allowed only if no name
     // is a number.
     let numbered = !names.iter().any(|n| n.parse::<usize>().is_ok());
@@ -119,12 +215,13 @@ pub fn read(file: &Path, network: &Network, shapes: &[Shape]) -> Result<Counts> 
         if let Some(first) = out.recordings.first()
             && matches!(first.key, Key::File(_)) != matches!(key, Key::File(_))
         {
-            let what = format!("recordings are named by file and by number (line {}); use one of both", first.line);
+            let line = first.line.unwrap_or_default();
+            let what = format!("recordings are named by file and by number (line {line}); use one of both");
             return Err(malformed(what));
         }
         let r = *known.entry(key.clone()).or_insert_with(|| {
             let (counts, lines) = (vec![Vec::new(); names.len()], vec![Vec::new(); names.len()]);
-            out.recordings.push(Counted { key, line: k + 1, counts, lines });
+            out.recordings.push(Counted { key, line: Some(k + 1), counts, lines });
             out.recordings.len() - 1
         });
         let recording = &mut out.recordings[r];
@@ -152,11 +249,10 @@ impl Counts {
     /// # Errors
     /// If a recording is not among them or could be several of them; the message names its line.
     pub fn places(&self, names: &[Option<String>]) -> Result<Vec<usize>> {
-        let mut taken: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut taken: BTreeMap<usize, Option<usize>> = BTreeMap::new();
         let mut places = Vec::with_capacity(self.recordings.len());
         for recording in &self.recordings {
-            let malformed =
-                |problem: String| Error::Counts { path: self.file.clone(), line: Some(recording.line), problem };
+            let malformed = |problem: String| Error::Counts { path: self.file.clone(), line: recording.line, problem };
             let place = match &recording.key {
                 Key::Number(r) if *r < names.len() => *r,
                 Key::Number(r) => {
@@ -166,6 +262,7 @@ impl Counts {
                 Key::File(name) => file_among(name, names).map_err(malformed)?,
             };
             if let Some(line) = taken.insert(place, recording.line) {
+                let line = line.unwrap_or_default();
                 return Err(malformed(format!("it names the recording of line {line} in another way; name it once")));
             }
             places.push(place);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tickless_engine::{CompileOptions, Confidence, Event, Program, Recording, Session, Spike, Trace};
 use tickless_net::{LeakRule, Network, Shape, Weights};
 use tickless_train::device::Device;
+use tickless_train::model::Model;
 use tickless_train::progress::Progress;
 
 /// The result of one executor, recording by recording.
@@ -170,42 +171,83 @@ pub fn clocked_layers(
 }
 
 /// Runs the clocked network at T steps as it was trained; returns counts and logits.
-pub fn clocked(
-    model: &tickless_train::model::Model,
-    recordings: &[Arc<Recording>],
+pub fn clocked(model: &Model, recordings: &[Arc<Recording>], t_max: usize, step_us: Option<f64>) -> Result<Executed> {
+    let network = model.network().clone();
+    let spiking = network.spiking();
+    let mut out = Executed::default();
+    for r in recordings {
+        let how = Clock { steps: t_max, t_max, step_us, leak: LeakRule::Step };
+        let (spikes, logits) = pass(model, r, how)?;
+        let counts = spiking.iter().zip(&spikes).map(|(&i, all)| {
+            let mut counts = vec![0u32; network.nodes()[i].output.len()];
+            all.chunks(counts.len()).for_each(|step| counts.iter_mut().zip(step).for_each(|(c, v)| *c += *v as u32));
+            counts
+        });
+        out.counts.push(counts.collect());
+        out.logits.push(summed(&logits, network.output().len()));
+    }
+    Ok(out)
+}
+
+/// The logits of all steps, added up.
+fn summed(logits: &[f32], classes: usize) -> Vec<f32> {
+    let mut sum = vec![0.0f32; classes];
+    logits.chunks(classes).for_each(|step| sum.iter_mut().zip(step).for_each(|(s, v)| *s += v));
+    sum
+}
+
+/// The class of a recording at `steps` steps with the leak per time.
+pub fn clocked_class(
+    model: &Model,
+    recording: &Recording,
+    steps: usize,
+    (t_max, step_us): (usize, Option<f64>),
+) -> Result<usize> {
+    let (_, logits) = pass(model, recording, Clock { steps, t_max, step_us, leak: LeakRule::Time })?;
+    let sum = summed(&logits, model.network().output().len());
+    Ok(Confidence::default().of(sum.iter().map(|&v| f64::from(v))).0)
+}
+
+/// The spikes of each spiking layer, `[layer][step · neuron]`, at `steps` steps with the leak per
+/// time.
+pub fn clocked_steps(
+    model: &Model,
+    recording: &Recording,
+    steps: usize,
+    (t_max, step_us): (usize, Option<f64>),
+) -> Result<Vec<Vec<f32>>> {
+    Ok(pass(model, recording, Clock { steps, t_max, step_us, leak: LeakRule::Time })?.0)
+}
+
+/// The time steps of a clocked run.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    steps: usize,
     t_max: usize,
     step_us: Option<f64>,
-) -> Result<Executed> {
+    leak: LeakRule,
+}
+
+/// The spikes of each spiking layer and the logits of all steps.
+fn pass(model: &Model, recording: &Recording, how: Clock) -> Result<(Vec<Vec<f32>>, Vec<f32>)> {
     use tickless_events::Framing;
     use tickless_train::model::{NormMode, Pass, Sequence};
     use tickless_train::seed;
     let network = model.network().clone();
     let spiking = network.spiking();
     let shape = network.input().shape;
-    let configuration = vec![t_max; network.stages()];
-    let pass = Pass { configuration: &configuration, norm: NormMode::Running, leak: LeakRule::Step, t_max, step_us };
-    let mut out = Executed::default();
-    for r in recordings {
-        let mut values = vec![0.0f32; t_max * shape.len()];
-        Framing::slices(t_max).write(r, &mut values)?;
-        let input =
-            Sequence::from_values(values, [t_max, 1, shape.channels, shape.height, shape.width], model.device());
-        let mut counts = vec![Vec::new(); spiking.len()];
-        let mut see = |i: usize, s: &Sequence| {
-            let Some(k) = spiking.iter().position(|&j| j == i) else { return };
-            let n = network.nodes()[i].output.len();
-            let all: Vec<f32> =
-                s.clone().tensor().into_data().try_into_vec().expect("every tensor of the trainer is f32");
-            counts[k] = vec![0u32; n];
-            all.chunks(n).for_each(|step| counts[k].iter_mut().zip(step).for_each(|(c, v)| *c += *v as u32));
-        };
-        let result = model.forward(&model.constants(), input, &pass, &mut seed::rng(0, "parity", 0), Some(&mut see))?;
-        let logits: Vec<f32> = result.logits.into_data().try_into_vec().expect("every tensor of the trainer is f32");
-        let classes = network.output().len();
-        let mut sum = vec![0.0f32; classes];
-        logits.chunks(classes).for_each(|step| sum.iter_mut().zip(step).for_each(|(s, v)| *s += v));
-        out.counts.push(counts);
-        out.logits.push(sum);
-    }
-    Ok(out)
+    let configuration = vec![how.steps; network.stages()];
+    let Clock { steps, t_max, step_us, leak } = how;
+    let pass = Pass { configuration: &configuration, norm: NormMode::Running, leak, t_max, step_us };
+    let mut values = vec![0.0f32; steps * shape.len()];
+    Framing::slices(steps).write(recording, &mut values)?;
+    let input = Sequence::from_values(values, [steps, 1, shape.channels, shape.height, shape.width], model.device());
+    let mut spikes = vec![Vec::new(); spiking.len()];
+    let mut see = |i: usize, s: &Sequence| {
+        let Some(k) = spiking.iter().position(|&j| j == i) else { return };
+        spikes[k] = s.clone().tensor().into_data().try_into_vec().expect("every tensor of the trainer is f32");
+    };
+    let result = model.forward(&model.constants(), input, &pass, &mut seed::rng(0, "parity", 0), Some(&mut see))?;
+    let logits = result.logits.into_data().try_into_vec().expect("every tensor of the trainer is f32");
+    Ok((spikes, logits))
 }

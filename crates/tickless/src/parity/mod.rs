@@ -21,11 +21,13 @@ mod compare;
 mod counts_file;
 mod execute;
 mod layers;
+mod measured;
 
 pub use cause::Cause;
 pub use compare::{First, LayerParity};
 pub use counts_file::{names_files, text as counts_text};
 pub use execute::{Executed, shapes};
+pub use measured::Measured;
 
 use crate::dialect::dialect_of;
 use crate::error::stop;
@@ -211,6 +213,33 @@ pub fn parity(
         files,
     };
     Ok((parity, ours))
+}
+
+/// The class that the clocked network gives a recording at `steps` steps, with the leak per time.
+///
+/// # Errors
+/// If the recording does not fit the network.
+pub(crate) fn clocked_class(
+    model: &tickless_train::model::Model,
+    recording: &Recording,
+    steps: usize,
+    (t_max, step_us): (usize, Option<f64>),
+) -> Result<usize> {
+    execute::clocked_class(model, recording, steps, (t_max, step_us))
+}
+
+/// The spikes of each spiking layer of the clocked network, `[layer][step · neuron]`, at `steps` steps
+/// with the leak per time.
+///
+/// # Errors
+/// If the recording does not fit the network.
+pub(crate) fn clocked_steps(
+    model: &tickless_train::model::Model,
+    recording: &Recording,
+    steps: usize,
+    (t_max, step_us): (usize, Option<f64>),
+) -> Result<Vec<Vec<f32>>> {
+    execute::clocked_steps(model, recording, steps, (t_max, step_us))
 }
 
 /// The recordings to compare, and the positions among them of those in a file of counts.
@@ -415,6 +444,7 @@ fn read_graph(run: &Loaded, file: &Path, options: &Options) -> Result<nir::Impor
         dialect: Some(dialect),
         dt: options.dt,
         leak: LeakRule::Time,
+        step_us: run.facts.step_us,
         ..nir::ImportOptions::default()
     };
     let imported = nir::import(&graph, file, &how)?;

@@ -119,7 +119,7 @@ pub fn compile(run: &Loaded) -> Result<Program> {
     Ok(compile_with(run, false)?)
 }
 
-fn compile_with(run: &Loaded, quantised: bool) -> tickless_engine::Result<Program> {
+pub(crate) fn compile_with(run: &Loaded, quantised: bool) -> tickless_engine::Result<Program> {
     let options = CompileOptions { step_us: run.facts.step_us, quantised, ..CompileOptions::default() };
     Program::compile(&run.network, &run.weights, &options)
 }
@@ -131,7 +131,7 @@ pub(crate) fn compile_with_weights(run: &Loaded, weights: &Weights) -> tickless_
 }
 
 /// A recording of a run.
-fn load(run: &Loaded, id: SampleId) -> tickless_train::Result<Arc<Recording>> {
+pub(crate) fn load(run: &Loaded, id: SampleId) -> tickless_train::Result<Arc<Recording>> {
     run.source.recording(id)
 }
 

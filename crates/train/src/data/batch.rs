@@ -179,6 +179,39 @@ impl Source {
         })
     }
 
+    /// Makes a batch of samples that need not belong to the data set, in the size of its samples:
+    /// frames as [`batch`](Self::batch) makes them, without augmentation. The labels are 0.
+    ///
+    /// # Errors
+    /// If a sample is not of the data set's kind and size.
+    pub fn batch_of_samples(&self, samples: &[Sample], steps: usize) -> Result<Batch> {
+        let (shape, kind) = self.input();
+        let steps = if kind == InputKind::Image { 1 } else { steps };
+        let (b, n) = (samples.len(), shape.len());
+        let mut frames = BatchFrames::new(steps, b, shape);
+        for (k, sample) in samples.iter().enumerate() {
+            match (sample, kind) {
+                (Sample::Events(recording), InputKind::Events) => frames.put(k, recording, None, shape)?,
+                (Sample::Image(image), InputKind::Image) => {
+                    self.normalise.write(image, &mut frames.values[k * n..][..n])?;
+                }
+                (Sample::Events(_), InputKind::Image) => {
+                    return Err(Error::NoImage { set: self.dataset.name().to_owned(), sample: k });
+                }
+                (Sample::Image(_), InputKind::Events) => {
+                    return Err(Error::NoRecording { set: self.dataset.name().to_owned(), sample: k });
+                }
+            }
+        }
+        Ok(Batch {
+            values: frames.values,
+            shape: [steps, b, shape.channels, shape.height, shape.width],
+            labels: vec![0; b],
+            finer: None,
+            recordings: Vec::new(),
+        })
+    }
+
     /// Augments the events of a recording that is cut into `steps` frames. `augment` is ((seed,
     /// epoch), number of the sample), or `None` if the batch is not augmented.
     fn changed(
@@ -208,6 +241,7 @@ impl Source {
 
     /// The whole image; if the batch is augmented and the recipe asks for random crops, one crop.
     fn picture(&self, id: SampleId, rng: Option<&mut Rng>) -> Result<Sample> {
+        self.note(id);
         Ok(match rng {
             Some(rng) if self.augment.resized_crop => self.dataset.cropped(id.split, id.index, rng)?,
             _ => self.dataset.sample(id.split, id.index)?,

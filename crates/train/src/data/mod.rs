@@ -15,10 +15,14 @@ use crate::error::{Error, Result};
 use crate::progress::{Progress, Silent};
 use cache::Cache;
 use rayon::prelude::*;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tickless_events::augment::Normalise;
 use tickless_events::datasets::Setting;
-use tickless_events::{DataRequest, Dataset, Recording, Sample, SampleKind, Sensor, datasets};
+use tickless_events::datasets::own_file::{self, OtherSize};
+use tickless_events::formats::{EventStream, ReadOptions};
+use tickless_events::{DataRequest, Dataset, Recording, Sample, SampleKind, Sensor, Split, datasets};
 use tickless_net::recipe::{Augment, DataRecipe};
 use tickless_net::{InputKind, Shape};
 use tickless_words::UnknownWord;
@@ -30,6 +34,8 @@ pub struct Source {
     augment: Augment,
     normalise: Normalise,
     cache: Cache,
+    /// Number of samples given of the training and of the test part of the official split.
+    given: [AtomicUsize; 2],
 }
 
 impl std::fmt::Debug for Source {
@@ -120,7 +126,7 @@ impl Source {
             (_, SampleKind::Image { channels, .. }) => Normalise::unit(channels),
             (_, SampleKind::Events(_)) => Normalise::unit(2),
         };
-        Ok(Self { dataset, size, augment: recipe.augment, normalise, cache })
+        Ok(Self { dataset, size, augment: recipe.augment, normalise, cache, given: Default::default() })
     }
 
     /// Changes how augmented batches are augmented, and returns how they were.
@@ -138,6 +144,11 @@ impl Source {
         input_of(self.dataset.name(), self.dataset.kind(), self.size)
     }
 
+    /// The size to which recordings are scaled, if the recipe gives one.
+    pub fn size(&self) -> Option<Sensor> {
+        self.size
+    }
+
     /// The label of a sample.
     pub fn label(&self, id: SampleId) -> usize {
         self.dataset.label(id.split, id.index)
@@ -148,6 +159,7 @@ impl Source {
     /// # Errors
     /// If it cannot be decoded or the data set holds images.
     pub fn recording(&self, id: SampleId) -> Result<Arc<Recording>> {
+        self.note(id);
         self.cache.get(id, || match self.dataset.sample(id.split, id.index)? {
             Sample::Events(r) => Ok(match self.size {
                 Some(size) => r.scaled(size)?,
@@ -155,6 +167,54 @@ impl Source {
             }),
             Sample::Image(_) => Err(Error::Images { set: self.dataset.name().to_owned() }),
         })
+    }
+
+    /// Reads a file that need not belong to the data set as one of its samples, scaled to the
+    /// recipe's size.
+    ///
+    /// # Errors
+    /// As [`own_file::of_file`].
+    pub fn own(&self, path: &Path, options: &ReadOptions, other: OtherSize) -> Result<Sample> {
+        self.to_size(own_file::of_file(self.dataset(), path, options, other)?)
+    }
+
+    /// As [`own`](Self::own), for the events of a file or stream with the name `name`.
+    ///
+    /// # Errors
+    /// As [`own_file::of_stream`].
+    pub fn own_stream(&self, stream: EventStream, name: &str, other: OtherSize) -> Result<Sample> {
+        self.to_size(own_file::of_stream(self.dataset(), stream, name, other)?)
+    }
+
+    fn to_size(&self, sample: Sample) -> Result<Sample> {
+        Ok(match (sample, self.size) {
+            (Sample::Events(r), Some(size)) => Sample::Events(r.scaled(size)?),
+            (sample, _) => sample,
+        })
+    }
+
+    /// The options with which the recipe of this data set reads its files.
+    pub fn read_options(recipe: &DataRecipe) -> Result<ReadOptions> {
+        let mut options = ReadOptions::default();
+        options.sensor = recipe.sensor.map(|[width, height]| Sensor { width, height });
+        options.time_unit = recipe.time_unit.as_deref().map(str::parse).transpose()?;
+        options.literal_times = recipe.literal_times;
+        options.stream = recipe.stream;
+        options.drop_outside = recipe.drop_outside;
+        // The recipe's files may be of several formats, and so may the user's.
+        options.where_supported = true;
+        Ok(options)
+    }
+
+    /// Number of samples that this source has given of a part of the official split, each time it
+    /// was asked. A test of a choice that must not see the test part reads it.
+    pub fn given(&self, split: Split) -> usize {
+        self.given[usize::from(split == Split::Test)].load(Ordering::Relaxed)
+    }
+
+    /// Counts a sample that is given.
+    fn note(&self, id: SampleId) {
+        self.given[usize::from(id.split == Split::Test)].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Memory that decoded recordings take, and their budget.

@@ -8,8 +8,10 @@
 //! [`tickless_net::Exit`] has the rules. Source: SEENN-I (Li et al., 2023). [`early_exit`] really
 //! stops: the samples that are done leave the batch, and the state of the others moves together
 //! ([`Stepper`]). [`over_time`] records m_t of every sample at every step once, from which
-//! [`OverTime::exits`] computes what any number of rules and thresholds would give.
+//! [`OverTime::exits`] computes what any number of rules and thresholds would give;
+//! [`over_time_with_operations`] also counts the synaptic operations of each step.
 
+use super::operations::{Counter, Operations};
 use super::{Setting, conditions_in_words, leak_of};
 use crate::data::prefetch;
 use crate::error::{Error, Result};
@@ -20,7 +22,7 @@ use crate::seed;
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
-use tickless_net::{Exit, InputKind, LeakRule};
+use tickless_net::{Exit, InputKind, Layer, LeakRule, NodeId};
 
 /// The result of a run with early exit.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -32,6 +34,9 @@ pub struct Exited {
     pub samples: usize,
     /// For each step, the number of samples that stopped after it.
     pub stopped: Vec<usize>,
+    /// Mean synaptic operations of a sample, if they were counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations: Option<Operations>,
 }
 
 impl Exited {
@@ -69,6 +74,8 @@ pub struct OverTime {
     pub means: Vec<f32>,
     /// The label of each sample.
     pub labels: Vec<usize>,
+    /// Synaptic operations of each step, `[sample, step]`; empty if they were not counted.
+    pub operations: Vec<Operations>,
 }
 
 impl OverTime {
@@ -86,7 +93,7 @@ impl OverTime {
     /// If the number of values is not the product of the shape.
     pub fn new(steps: usize, classes: usize, means: Vec<f32>, labels: Vec<usize>) -> Self {
         assert_eq!(means.len(), labels.len() * steps * classes, "one mean for each sample, step and class");
-        Self { steps, classes, means, labels }
+        Self { steps, classes, means, labels, operations: Vec::new() }
     }
 
     /// The step, from 0, after which a sample stops by this rule, and its class then.
@@ -99,10 +106,15 @@ impl OverTime {
     /// The result of a run that stops by this rule.
     pub fn exits(&self, exit: &Exit) -> Exited {
         let mut all = Exited::new(self.steps);
+        let mut operations = Operations::default();
         for (sample, &label) in self.labels.iter().enumerate() {
             let (step, class) = self.exit_of(sample, exit);
             all.add(step, class == label);
+            if let Some(of_steps) = self.operations.get(sample * self.steps..).filter(|o| !o.is_empty()) {
+                of_steps[..=step].iter().for_each(|o| operations += *o);
+            }
         }
+        all.operations = (!self.operations.is_empty()).then(|| operations.per(self.labels.len()));
         all
     }
 }
@@ -149,7 +161,7 @@ pub fn early_exit(
     progress: &dyn Progress,
 ) -> Result<(Exited, Duration)> {
     let mut all = Exited::new(steps);
-    let passed = stepwise(model, setting, steps, leak, progress, |step, (_, mean), label| {
+    let passed = stepwise(model, setting, steps, leak, progress, None, |step, (_, mean), label| {
         let stops = step + 1 == steps || exit.stops(mean);
         if stops {
             all.add(step, largest(mean) == label);
@@ -170,16 +182,65 @@ pub fn over_time(
     leak: LeakRule,
     progress: &dyn Progress,
 ) -> Result<OverTime> {
+    record(model, setting, (steps, leak), progress, None)
+}
+
+/// As [`over_time`], and counts the synaptic operations of each step, which takes longer.
+///
+/// # Errors
+/// As [`early_exit`].
+pub fn over_time_with_operations(
+    model: &Model,
+    setting: &Setting<'_>,
+    steps: usize,
+    leak: LeakRule,
+    progress: &dyn Progress,
+) -> Result<OverTime> {
+    let configuration = vec![steps; model.network().stages()];
+    let (t_max, step_us) = (setting.t_max, setting.step_us);
+    let of_leak = leak_of(model, leak);
+    // Each step is a pass of its own, which reads a map once.
+    let pass = Pass { configuration: &configuration, norm: NormMode::Running, leak: of_leak, t_max, step_us };
+    let counter = Counter::new(model, &pass).step_by_step();
+    let mut operations = vec![Operations::default(); setting.ids.len() * steps];
+    // The nodes before the first neuron give the same values of an image at every step, and the run
+    // computes them at the first one only.
+    let image = model.network().input().kind == InputKind::Image;
+    let neuron = |n: &tickless_net::Node| matches!(n.layer, Layer::Neuron(_));
+    let first = model.network().nodes().iter().position(neuron).unwrap_or(0);
+    let count = &mut |step: usize, samples: &[usize], node: NodeId, s: &Sequence| {
+        let again = image && step == 0 && !matches!(node, NodeId::Node(i) if i >= first);
+        counter.count(node, s, |after, row, n| {
+            for at in (step + after..steps).take(if again { steps } else { 1 }) {
+                operations[samples[row] * steps + at] += n;
+            }
+        });
+    };
+    let all = record(model, setting, (steps, leak), progress, Some(count))?;
+    Ok(OverTime { operations, ..all })
+}
+
+fn record(
+    model: &Model,
+    setting: &Setting<'_>,
+    (steps, leak): (usize, LeakRule),
+    progress: &dyn Progress,
+    observe: Option<ObserveStep<'_>>,
+) -> Result<OverTime> {
     let classes = model.network().output().len();
     let samples = setting.ids.len();
     let mut all = OverTime::new(steps, classes, vec![0.0; samples * steps * classes], vec![0; samples]);
-    stepwise(model, setting, steps, leak, progress, |step, (sample, mean), label| {
+    stepwise(model, setting, steps, leak, progress, observe, |step, (sample, mean), label| {
         all.means[(sample * steps + step) * classes..][..classes].copy_from_slice(mean);
         all.labels[sample] = label;
         false
     })?;
     Ok(all)
 }
+
+/// Called with the step, the samples of the step's rows, and the network's input or a node with its
+/// output.
+type ObserveStep<'a> = &'a mut (dyn FnMut(usize, &[usize], NodeId, &Sequence) + Send);
 
 /// The time that passes over all `steps` steps at once take, without the time to load the samples,
 /// for comparison with [`early_exit`].
@@ -214,6 +275,7 @@ fn stepwise(
     steps: usize,
     leak: LeakRule,
     progress: &dyn Progress,
+    mut observe: Option<ObserveStep<'_>>,
     mut stops: impl FnMut(usize, (usize, &[f32]), usize) -> bool,
 ) -> Result<Duration> {
     let leak = leak_of(model, leak);
@@ -225,7 +287,17 @@ fn stepwise(
         let mut sums = Sums { sums: Vec::new(), classes: 0 };
         let mut running: Vec<usize> = (0..labels.len()).collect();
         for step in 0..steps {
-            sums.add(stepper.step(frames.of(step, &running))?);
+            let frame = frames.of(step, &running);
+            sums.add(match observe.as_deref_mut() {
+                None => stepper.step(frame)?,
+                Some(observe) => {
+                    let samples: Vec<usize> = running.iter().map(|sample| done + sample).collect();
+                    if step == 0 || !image {
+                        observe(step, &samples, NodeId::Input, &Sequence::new(frame.clone(), 1));
+                    }
+                    stepper.step_observed(frame, &mut |i, s| observe(step, &samples, NodeId::Node(i), s))?
+                }
+            });
             let mut kept = Vec::new();
             for (row, mean) in sums.means(step).enumerate() {
                 let sample = running[row];

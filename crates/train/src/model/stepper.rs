@@ -9,7 +9,7 @@
 //! products, because the number of its inputs may decide which kernel computes it.
 
 use super::memory::NeuronMemory;
-use super::{Model, NormMode, Pass, Sequence, Walk};
+use super::{Model, NormMode, Observer, Pass, Sequence, Walk};
 use crate::compute_thread::on_compute_thread;
 use crate::error::Result;
 use crate::seed;
@@ -60,10 +60,19 @@ impl<'a> Stepper<'a> {
     /// # Errors
     /// As [`Model::forward`].
     pub fn step(&mut self, input: Tensor<4>) -> Result<Tensor<2>> {
-        on_compute_thread(self.model.device(), || self.run(input))
+        on_compute_thread(self.model.device(), || self.run(input, None))
     }
 
-    fn run(&mut self, input: Tensor<4>) -> Result<Tensor<2>> {
+    /// As [`step`](Self::step), and shows `observe` the output of each node that the step computes.
+    /// No kernel then fuses nodes.
+    ///
+    /// # Errors
+    /// As [`Model::forward`].
+    pub fn step_observed(&mut self, input: Tensor<4>, observe: Observer<'_>) -> Result<Tensor<2>> {
+        on_compute_thread(self.model.device(), || self.run(input, Some(observe)))
+    }
+
+    fn run(&mut self, input: Tensor<4>, mut observe: Option<Observer<'_>>) -> Result<Tensor<2>> {
         let nodes = self.model.network().nodes();
         let pass = Pass { configuration: &self.configuration, ..self.pass.clone() };
         // Only dropout and random TTMs draw, and neither runs here.
@@ -75,14 +84,15 @@ impl<'a> Stepper<'a> {
                 let mut walk = self.model.begin_step(&self.constants, Sequence::new(input, 1), &pass)?;
                 if self.model.network().input().kind == InputKind::Image {
                     let first = nodes.iter().position(|n| matches!(n.layer, Layer::Neuron(_)));
-                    self.model.walk(&mut walk, first.unwrap_or(0), &self.constants, &pass, &mut rng, None)?;
+                    let observe = observe.as_mut().map(|o| &mut **o as Observer<'_>);
+                    self.model.walk(&mut walk, first.unwrap_or(0), &self.constants, &pass, &mut rng, observe)?;
                     self.image = Some(walk.clone());
                 }
                 walk
             }
         };
         walk.memory = Some(std::mem::take(&mut self.memory));
-        let ran = self.model.walk(&mut walk, nodes.len(), &self.constants, &pass, &mut rng, None);
+        let ran = self.model.walk(&mut walk, nodes.len(), &self.constants, &pass, &mut rng, observe);
         self.memory = walk.memory.take().unwrap_or_default();
         ran?;
         let logits = self.model.end(walk).logits;

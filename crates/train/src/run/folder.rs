@@ -185,6 +185,21 @@ impl RunFolder {
         Ok(seal::unseal(self.read_json(name)?))
     }
 
+    /// As [`read_result`](Self::read_result), as a value.
+    ///
+    /// # Errors
+    /// If the file is missing, was changed after it was written, or has no checksum.
+    pub fn read_sealed<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let (json, seal) = self.read_result(name)?;
+        let problem = match (seal, serde_json::from_value(json)) {
+            (Seal::Whole, Ok(value)) => return Ok(value),
+            (Seal::Whole, Err(e)) => format!("cannot be read ({e})"),
+            _ => "was changed after it was written: its checksum does not fit its values".to_owned(),
+        };
+        let problem = format!("{problem}; delete it and run the command that makes it again");
+        Err(Error::RunFile { path: self.file(name), problem })
+    }
+
     /// Writes the run's facts with a checksum over them and over this recipe's text, as
     /// [`write_recipe`](Self::write_recipe) writes it.
     ///

@@ -8,6 +8,7 @@
 //! lock                    held by the process that trains
 //! weights.safetensors     the chosen weights, norms calibrated
 //! eval.json, simulate.json, asynchrony.json, report/   written by the commands of these names
+//! temperatures.json       the temperatures of confidences; tuned.json: the choice of `tune`
 //! results.lock            held while a command reads, changes and writes one of these
 //! ```
 

@@ -35,6 +35,7 @@ pub fn page(data: &ReportData) -> String {
     body += "</header>\n<main>\n";
     body += &facts::notices(data);
     let accuracy = facts::summary(data) + &drawn("accuracy") + &markup::table(&table::accuracy(data));
+    let accuracy = accuracy + &markup::table(&table::mixed(data));
     let heading = match table::event_driven(data).next() {
         Some(_) => "Accuracy at every T, and without T",
         None => "Accuracy at every T",

@@ -9,8 +9,10 @@
 mod accuracy;
 pub(crate) mod asynchrony;
 mod axes;
+pub(crate) mod chip;
 mod curves;
 mod decision;
+pub(crate) mod early_exit;
 pub(crate) mod frontier;
 pub(crate) mod graph;
 pub(crate) mod no_clock;

@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::key::Key;
 use super::{Dataset, Description, Sample, SampleKind, Split, check_index};
+use crate::formats::EventStream;
 use crate::progress::Progress;
 use crate::{Error, Remedy, Result, Sensor};
 use file::{CacheFile, VERSION};
@@ -120,6 +121,10 @@ impl Dataset for Cached {
                 self.inner.sample(split, index)
             }
         }
+    }
+
+    fn adjust(&self, events: &mut EventStream) {
+        self.inner.adjust(events);
     }
 
     fn file(&self, split: Split, index: usize) -> Option<String> {

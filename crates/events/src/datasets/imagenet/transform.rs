@@ -56,7 +56,7 @@ fn part((width, height): (u32, u32), rng: &mut Rng) -> (u32, u32, u32, u32) {
 }
 
 /// Converts to planes, `[3, H, W]`.
-fn planes(image: &RgbImage) -> Result<Image> {
+pub fn planes(image: &RgbImage) -> Result<Image> {
     let (width, height) = image.dimensions();
     let channel = |c: usize| image.pixels().map(move |p| p.0[c]);
     let pixels = (0..3).flat_map(channel).collect();

@@ -9,9 +9,11 @@ pub enum Deviation {
     /// A difference without a kind of its own.
     #[error("{0}")]
     Described(String),
-    /// The reader does not read a convolution with groups.
-    #[error("refuses groups in a convolution")]
-    Groups,
+    /// nir 1.0.8 computes another shape for a rectangular kernel.
+    #[error(
+        "nir 1.0.8 computes another output shape of this kernel and refuses the file; read it with `type_check=False`"
+    )]
+    TypeCheck,
     /// The reader has another kind of pooling, and no weights can take up the factor.
     #[error("no weights follow this pooling, so its factor could not be folded into them")]
     NoWeightsFollow,
@@ -28,6 +30,32 @@ pub enum Deviation {
         theirs: f64,
         /// The fraction that this library keeps.
         ours: f64,
+    },
+    /// The synaptic current leaks at another rate.
+    #[error("keeps {theirs:.6} of its synaptic current from step to step instead of {ours:.6}")]
+    CurrentLeak {
+        /// The fraction that the reader keeps from step to step.
+        theirs: f64,
+        /// The fraction that this library keeps.
+        ours: f64,
+    },
+    /// The spikes of recurrent connections return after another time.
+    #[error("returns its spikes after one step instead of {ours} µs")]
+    Delay {
+        /// The delay of this library in µs.
+        ours: f64,
+    },
+    /// The readout integrates what a leaky integrator of the graph would hold.
+    #[error(
+        "is a leaky integrator at the output; the readout here sums its input over time, which is the integral of that \
+         potential over time"
+    )]
+    LeakyReadout,
+    /// A delay of everything that follows.
+    #[error("delays all that follows by {us} µs; here it comes that much earlier")]
+    Later {
+        /// The delay in µs.
+        us: f64,
     },
     /// The input has another weight against the threshold.
     #[error("weighs its input {factor:.6} times as much against the threshold")]

@@ -9,7 +9,8 @@
 //! - `IF` with r = 1/Δt = 10,000: SpikingJelly;
 //! - `LIF` with r = τ/Δt at Δt = 0.1 ms: snnTorch;
 //! - `SumPool2d` between `IF`s with r = 1: of the exporters, only sinabs writes both;
-//! - `Flatten` from dimension 1 of a map to the end: Norse counts the batch as a dimension.
+//! - `Flatten` from dimension 1 of a map to the end: Norse counts the batch as a dimension;
+//! - a nested graph of `lif` and `w_rec`: snnTorch's recurrent layers.
 //!
 //! Source: the export functions of sinabs 3.1, snnTorch 1.0, SpikingJelly 2.0 and Norse 1.1.
 
@@ -97,6 +98,9 @@ pub fn written_by(graph: &Graph) -> Option<Writer> {
         }
     }
     found.extend(structure(&nodes));
+    if has_recurrent_layer(graph) {
+        found.push((Reader::SnnTorch, "it has a nested graph of `lif` and `w_rec`".to_owned()));
+    }
     let (reader, evidence) = found.first()?.clone();
     let one = found.iter().all(|(r, _)| *r == reader);
     one.then_some(Writer { dialect: Dialect::Of(reader), evidence })
@@ -112,8 +116,16 @@ fn collect<'a>(graph: &'a Graph, into: &mut Vec<&'a Node>) {
     }
 }
 
+/// Whether a nested graph has the nodes of snnTorch's recurrent layers.
+fn has_recurrent_layer(graph: &Graph) -> bool {
+    graph.nodes.values().any(|n| match n {
+        Node::Graph(inner) => inner.nodes.keys().eq(["input", "lif", "output", "w_rec"]) || has_recurrent_layer(inner),
+        _ => false,
+    })
+}
+
 fn is_neuron(node: &Node) -> bool {
-    matches!(node, Node::If { .. } | Node::Lif { .. } | Node::CubaLif { .. } | Node::Li { .. } | Node::Threshold { .. })
+    node.spikes() || matches!(node, Node::I { .. } | Node::Li { .. } | Node::CubaLi { .. })
 }
 
 /// The frameworks that the nodes' parameters point to, each with the evidence.

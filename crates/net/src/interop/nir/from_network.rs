@@ -3,18 +3,22 @@
 //! Temporal transformation modules have no node, so the reader runs all stages at the same steps. A
 //! merge has no node either: the exporter draws an edge from each of its sources to each of its
 //! consumers, and NIR sums edges into one node. Linear layers become `Affine` with a zero bias,
-//! because every reader supports `Affine`.
+//! because every reader supports `Affine`. Recurrent connections become a loop through an `Affine`
+//! (for a map through a convolution with one tap); for snnTorch this loop is a graph of its own,
+//! because snnTorch reads no other.
 
+use super::dense::Layout;
 use super::deviation::Deviation;
 use super::difference::{Difference, joined};
-use super::fold::{divided, weights_follow};
-use super::graph::{Conv2d, Graph, Node, Padding, Tensor, Window};
+use super::fold::weights_follow;
+use super::graph::{Conv1d, Conv2d, Graph, Node, Padding, Tensor, Window};
 use super::metadata::{Description, KEY};
 use super::naming::Names;
 use super::reader::{Cell, Reader, differences, interpret};
+use super::weighted::{Part, Weighted};
 use super::write::VERSION;
 use crate::error::{Error, Result};
-use crate::layer::{Layer, Pool, PoolKind};
+use crate::layer::{Layer, Pool, PoolKind, Recurrent};
 use crate::network::{Network, Node as OurNode, NodeId};
 use crate::neuron::{Leak, LeakRule, Neuron};
 use crate::shape::Shape;
@@ -31,7 +35,7 @@ pub struct ExportOptions {
     /// The framework that will run the graph; it decides how pooling and time constants are
     /// written.
     pub reader: Reader,
-    /// Duration of one step in µs; needed only if a neuron's leak is a time constant.
+    /// Duration of one step in µs; needed only if a leak of a neuron is a time constant.
     pub step_us: Option<f64>,
 }
 
@@ -56,8 +60,8 @@ pub struct Exported {
 /// # Errors
 /// If the weights are not those of the network, if a recipe cannot describe the network, or if a
 /// layer has no NIR form: batch norm (fold it first), max pooling, attention, a convolution of a
-/// vector, a neuron with a synapse or an adaptive threshold, a time constant without
-/// [`ExportOptions::step_us`].
+/// vector, a neuron with an adaptive threshold, a synapse without a leak of the membrane, a time
+/// constant without [`ExportOptions::step_us`].
 pub fn export(network: &Network, weights: &Weights, options: &ExportOptions) -> Result<Exported> {
     weights.check(network, Path::new("<memory>"))?;
     let learned = weights.with_learned_leaks(network)?;
@@ -72,17 +76,6 @@ pub fn export(network: &Network, weights: &Weights, options: &ExportOptions) -> 
     draft.fill(network, weights)?;
     draft.graph.metadata.insert(KEY.to_owned(), description.text());
     Ok(Exported { graph: draft.graph, differences: draft.differences })
-}
-
-/// A layer with weights and the NIR node that represents it.
-#[derive(Debug)]
-pub(super) struct Weighted {
-    /// The layer's index.
-    pub layer: usize,
-    /// The node's name.
-    pub node: String,
-    /// Factor of the node's input relative to the layer's input, from pooling.
-    pub carry: f64,
 }
 
 /// The graph of a network, at first without its weights.
@@ -100,10 +93,35 @@ pub(super) struct GraphDraft {
 struct Wire {
     /// The nodes whose sum is the output.
     sources: Vec<String>,
-    /// Whether the shape is `[N]` instead of `[C, H, W]`.
-    vector: bool,
+    /// How the graph arranges the values.
+    form: Form,
     /// Factor of the nodes' sum relative to the layer's output, from pooling.
     carry: f64,
+}
+
+/// The arrangement of a layer's values in the graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// `[N]`.
+    Vector,
+    /// `[C, W]`, for a reader of `Conv1d`.
+    Line,
+    /// `[C, H, W]`.
+    Map,
+}
+
+impl Form {
+    fn dims(self, s: Shape) -> Vec<usize> {
+        match self {
+            Form::Vector => vec![s.len()],
+            Form::Line => vec![s.channels, s.width],
+            Form::Map => vec![s.channels, s.height, s.width],
+        }
+    }
+
+    fn is_vector(self) -> bool {
+        self == Form::Vector
+    }
 }
 
 impl GraphDraft {
@@ -112,16 +130,20 @@ impl GraphDraft {
         let mut draft =
             Self { graph, weighted: Vec::new(), differences: Vec::new(), names: Names::new(), options: *options };
         let input = network.input().shape;
-        let vector = (input.height, input.width) == (1, 1) && !read_as_map(network, NodeId::Input);
-        draft.graph.nodes.insert("input".into(), Node::Input { shape: shape_of(input, vector) });
-        let entry = Wire { sources: vec!["input".into()], vector, carry: 1.0 };
+        let form = match (input.height, input.width) {
+            (1, 1) if !read_as_map(network, NodeId::Input) => Form::Vector,
+            (1, 2..) if options.reader.reads_conv1d() && is_line(network) => Form::Line,
+            _ => Form::Map,
+        };
+        draft.graph.nodes.insert("input".into(), Node::Input { shape: form.dims(input) });
+        let entry = Wire { sources: vec!["input".into()], form, carry: 1.0 };
         let mut wires: Vec<Wire> = Vec::with_capacity(network.nodes().len());
         for i in 0..network.nodes().len() {
             let from: Vec<Wire> = network.nodes()[i].from.iter().map(|id| wire(&entry, &wires, *id).clone()).collect();
             wires.push(draft.layer(network, i, &from)?);
         }
         let last = wires.pop().unwrap_or(entry);
-        draft.graph.nodes.insert("output".into(), Node::Output { shape: shape_of(network.output(), last.vector) });
+        draft.graph.nodes.insert("output".into(), Node::Output { shape: last.form.dims(network.output()) });
         draft.lead(&last, "output");
         draft.whole(network);
         draft.differences = joined(std::mem::take(&mut draft.differences));
@@ -132,16 +154,10 @@ impl GraphDraft {
     pub fn fill(&mut self, network: &Network, weights: &Weights) -> Result<()> {
         for w in &self.weighted {
             let layer = &network.nodes()[w.layer];
-            let weight = divided(weights.require(&layer.name, "weight")?, w.carry);
-            let out = weight.shape.first().copied().unwrap_or(0);
-            let bias = match weights.get(&format!("{}.bias", layer.name)) {
-                Some(b) => Tensor::single(&b.shape, &b.data),
-                None => Tensor::full(&[out], 0.0),
-            };
-            match self.graph.nodes.get_mut(&w.node) {
-                Some(Node::Conv2d(c)) => (c.weight, c.bias) = (weight, bias),
-                Some(Node::Affine { weight: w, bias: b }) => (*w, *b) = (weight, bias),
-                _ => {}
+            let name = format!("{}.{}", layer.name, w.tensor());
+            let bias = weights.get(&format!("{}.bias", layer.name));
+            if !w.write(&mut self.graph, weights.require(&layer.name, w.tensor())?, bias) {
+                return Err(Error::layer(&layer.name, format!("`{name}` is too large to be written to a graph")));
             }
         }
         Ok(())
@@ -152,7 +168,7 @@ impl GraphDraft {
         let first = &from[0];
         let needs_map = |what: &str| {
             let problem = format!("{what} a vector, which NIR cannot shape into a map; use a `linear` layer");
-            if first.vector { Err(Error::layer(&layer.name, problem)) } else { Ok(()) }
+            if first.form.is_vector() { Err(Error::layer(&layer.name, problem)) } else { Ok(()) }
         };
         match layer.layer {
             Layer::Ttm(_) | Layer::Dropout(_) => Ok(first.clone()),
@@ -167,35 +183,50 @@ impl GraphDraft {
             )),
             Layer::Conv(c) => {
                 needs_map("convolves")?;
-                let (rows, columns) = (c.window.rows, c.window.columns);
-                let same = |a: Axis| a == Axis::same(a.kernel, a.dilation);
-                let padding = if rows.before == rows.after && columns.before == columns.after {
-                    Padding::Zeros(rows.before, columns.before)
-                } else if same(rows) && same(columns) {
-                    Padding::Same
-                } else {
+                let Some(layout) = Layout::new(&c, layer.input) else {
                     let problem =
                         "pads two opposite sides differently, which NIR can say only for `padding = \"same\"`";
                     return Err(Error::layer(&layer.name, problem));
                 };
-                let node = Node::Conv2d(Conv2d {
-                    weight: Tensor::default(),
-                    bias: Tensor::default(),
-                    stride: (rows.stride, columns.stride),
-                    padding,
-                    dilation: (rows.dilation, columns.dilation),
-                    groups: c.groups,
-                    input: Some((layer.input.height, layer.input.width)),
-                });
-                if c.groups > 1 {
-                    self.differ(Reader::SpikingJelly, &layer.name, Deviation::Groups);
-                }
-                Ok(self.weigh(index, layer, first, node, false))
+                let (rows, columns) = (c.window.rows, c.window.columns);
+                let (weight, bias) = (Tensor::default(), Tensor::default());
+                let node = if first.form == Form::Line {
+                    let padding = match layout.padding {
+                        Padding::Zeros(_) => Padding::Zeros(columns.before),
+                        Padding::Same => Padding::Same,
+                        Padding::Valid => Padding::Valid,
+                    };
+                    let (stride, dilation) = (columns.stride, columns.dilation);
+                    Node::Conv1d(Conv1d {
+                        weight,
+                        bias,
+                        stride,
+                        padding,
+                        dilation,
+                        groups: 1,
+                        input: Some(layer.input.width),
+                    })
+                } else {
+                    if !layout.checks {
+                        self.differ(None, &layer.name, Deviation::TypeCheck);
+                    }
+                    Node::Conv2d(Conv2d {
+                        weight,
+                        bias,
+                        stride: (rows.stride, columns.stride),
+                        padding: layout.padding,
+                        dilation: (rows.dilation, columns.dilation),
+                        groups: 1,
+                        input: Some((layer.input.height, layer.input.width)),
+                    })
+                };
+                let part = if first.form == Form::Line { Part::Line(c.groups) } else { Part::Map(layout) };
+                Ok(self.weigh(index, layer, first, node, part, first.form))
             }
             Layer::Linear(_) => {
                 let flat = self.flat(&layer.name, layer.input, first);
                 let node = Node::Affine { weight: Tensor::default(), bias: Tensor::default() };
-                Ok(self.weigh(index, layer, &flat, node, true))
+                Ok(self.weigh(index, layer, &flat, node, Part::Matrix, Form::Vector))
             }
             Layer::Pool(Pool { kind: PoolKind::Max, .. }) => {
                 Err(Error::layer(&layer.name, "max pooling has no NIR node; train the network with `average` pooling"))
@@ -218,42 +249,43 @@ impl GraphDraft {
                 let window = Window { kernel: all, stride: all, padding: (0, 0) };
                 Ok(self.pool(network, index, PoolKind::Average, window, first))
             }
-            Layer::Neuron(n) => self.neuron(layer, n, first),
+            Layer::Neuron(n) => self.neuron(index, n, layer, first),
         }
     }
 
     /// Adds a node that reads `from`, and returns its output.
-    fn put(&mut self, wish: &str, node: Node, from: &Wire, vector: bool, carry: f64) -> Wire {
+    fn put(&mut self, wish: &str, node: Node, from: &Wire, form: Form, carry: f64) -> Wire {
         let name = self.names.take(wish);
         self.graph.nodes.insert(name.clone(), node);
         self.lead(from, &name);
-        Wire { sources: vec![name], vector, carry }
+        Wire { sources: vec![name], form, carry }
     }
 
     fn lead(&mut self, from: &Wire, to: &str) {
         self.graph.edges.extend(from.sources.iter().map(|s| (s.clone(), to.to_owned())));
     }
 
-    fn weigh(&mut self, layer: usize, ours: &OurNode, from: &Wire, node: Node, vector: bool) -> Wire {
-        let wire = self.put(&ours.name, node, from, vector, 1.0);
-        self.weighted.push(Weighted { layer, node: wire.sources[0].clone(), carry: from.carry });
+    fn weigh(&mut self, layer: usize, ours: &OurNode, from: &Wire, node: Node, part: Part, form: Form) -> Wire {
+        let wire = self.put(&ours.name, node, from, form, 1.0);
+        self.weighted.push(Weighted { layer, node: wire.sources[0].clone(), inside: None, carry: from.carry, part });
         wire
     }
 
     /// Returns the wire as a vector and adds a `Flatten` node if it is a map.
     fn flat(&mut self, layer: &str, shape: Shape, from: &Wire) -> Wire {
-        if from.vector {
+        if from.form.is_vector() {
             return from.clone();
         }
         for reader in [Reader::SnnTorch, Reader::Norse] {
             self.differ(reader, layer, "flattens the batch too (it does not count the batch as a dimension)");
         }
-        let node = Node::Flatten { start: 0, end: -1, input: Some(shape_of(shape, false)) };
-        self.put(&format!("{layer}_flatten"), node, from, true, from.carry)
+        let node = Node::Flatten { start: 0, end: -1, input: Some(from.form.dims(shape)) };
+        self.put(&format!("{layer}_flatten"), node, from, Form::Vector, from.carry)
     }
 
     fn merge(&mut self, layer: &OurNode, from: &[Wire]) -> Result<Wire> {
-        let vector = from.iter().any(|w| w.vector);
+        let vector = from.iter().any(|w| w.form.is_vector());
+        let form = if vector { Form::Vector } else { from[0].form };
         let mut sources: Vec<(String, usize)> = Vec::new();
         for w in from {
             let w = if vector { self.flat(&layer.name, layer.input, w) } else { w.clone() };
@@ -270,7 +302,7 @@ impl GraphDraft {
         }
         // The edges of a graph are a set, so an input that is added k times passes through a
         // `Scale` by k.
-        let mut wire = Wire { sources: Vec::new(), vector, carry: 1.0 };
+        let mut wire = Wire { sources: Vec::new(), form, carry: 1.0 };
         for (source, times) in sources {
             if times == 1 {
                 wire.sources.push(source);
@@ -283,9 +315,9 @@ impl GraphDraft {
                     "must read `Scale`, which stands for an input that is added to itself",
                 );
             }
-            let scale = Tensor::full(&shape_of(layer.input, vector), times as f64);
-            let one = Wire { sources: vec![source], vector, carry: 1.0 };
-            let scaled = self.put(&format!("{}_times", layer.name), Node::Scale { scale }, &one, vector, 1.0);
+            let scale = Tensor::full(&form.dims(layer.input), times as f64);
+            let one = Wire { sources: vec![source], form, carry: 1.0 };
+            let scaled = self.put(&format!("{}_times", layer.name), Node::Scale { scale }, &one, form, 1.0);
             wire.sources.extend(scaled.sources);
         }
         Ok(wire)
@@ -312,18 +344,13 @@ impl GraphDraft {
             }
         }
         let node = if written == PoolKind::Sum { Node::SumPool2d(window) } else { Node::AvgPool2d(window) };
-        self.put(name, node, from, false, from.carry * carry)
+        self.put(name, node, from, Form::Map, from.carry * carry)
     }
 
-    fn neuron(&mut self, layer: &OurNode, n: Neuron, from: &Wire) -> Result<Wire> {
-        if layer.recurrent.is_some() {
-            let problem = "has recurrent connections, which this exporter cannot write; train it without";
-            return Err(Error::layer(&layer.name, problem));
-        }
-        if n.synapse.is_some() || n.adaptation.is_some() {
-            let part = if n.synapse.is_some() { "a synaptic current" } else { "an adaptive threshold" };
+    fn neuron(&mut self, index: usize, n: Neuron, layer: &OurNode, from: &Wire) -> Result<Wire> {
+        if n.adaptation.is_some() {
             let problem =
-                format!("its neurons have {part}, which this exporter cannot write; train with `lif` or `if`");
+                "its neurons have an adaptive threshold, of which NIR has no node; train with `lif` or `cuba-lif`";
             return Err(Error::layer(&layer.name, problem));
         }
         if !n.reset.is_immediate() {
@@ -331,45 +358,39 @@ impl GraphDraft {
                 format!("its reset is `{}`, which a NIR node cannot say; train with `reset = \"soft\"`", n.reset);
             return Err(Error::layer(&layer.name, problem));
         }
-        let Some(lambda) = n.lambda(LeakRule::Step, 1, 1, self.options.step_us) else {
+        let of_step = |leak: Leak| leak.lambda(LeakRule::Step, 1, 1, self.options.step_us);
+        let (Some(lambda), Some(synapse)) = (of_step(n.leak), n.synapse.map_or(Some(0.0), of_step)) else {
             let problem = "its leak is a time constant; say how long a step lasts (`step_us` of the export)";
             return Err(Error::layer(&layer.name, problem));
         };
-        if !(lambda > 0.0 && lambda <= 1.0) {
-            let Leak::Time(tau) = n.leak else { return Err(Error::layer(&layer.name, "its leak must be above 0")) };
+        for (leak, left) in [(Some(n.leak), lambda), (n.synapse, synapse)] {
+            let Some(leak) = leak.filter(|_| !(left > 0.0 && left <= 1.0)) else { continue };
+            let Leak::Time(tau) = leak else { return Err(Error::layer(&layer.name, "its leak must be above 0")) };
             let step = self.options.step_us.unwrap_or(f64::NAN);
             let problem =
-                format!("a step of {step} µs leaves nothing of a membrane with τ = {tau} µs; shorten the step");
+                format!("a step of {step} µs leaves nothing of a variable with τ = {tau} µs; shorten the step");
             return Err(Error::layer(&layer.name, problem));
         }
         let lambda = f64::from(lambda);
-        let (reader, threshold) = (self.options.reader, f64::from(n.threshold));
-        let dt = reader.dt();
-        let tau = match reader {
-            _ if lambda == 1.0 => None,
-            Reader::Sinabs => Some(-1.0 / lambda.ln()),
-            _ => Some(dt / (1.0 - lambda)),
-        };
-        let (r, threshold) = match (reader, tau) {
-            (Reader::Sinabs, _) | (Reader::SnnTorch | Reader::Norse, None) => (1.0, threshold),
-            (Reader::SpikingJelly, None) => (1.0 / dt, threshold),
-            // Norse multiplies the input by Δt/τ and ignores r, so the threshold takes the factor.
-            (Reader::Norse, Some(tau)) => (1.0, threshold * dt / tau),
-            (_, Some(tau)) => (tau / dt, threshold),
-        };
-        let cell = Cell { tau, r, threshold };
+        let synapse = n.synapse.map(|_| f64::from(synapse));
+        let cell = cell(self.options.reader, lambda, synapse, f64::from(n.threshold));
+        if cell.synapse.is_some() && cell.tau.is_none() {
+            let problem = "its neurons have a synaptic current and no leak, of which NIR has no node; give them a leak";
+            return Err(Error::layer(&layer.name, problem));
+        }
+        let Cell { tau, r, threshold, .. } = cell;
         for other in Reader::ALL {
             match interpret(Some(other), cell, other.dt()) {
-                Ok(interpretation) => differences(&n, lambda, &interpretation)
+                Ok(interpretation) => differences(&n, lambda, synapse, &interpretation)
                     .into_iter()
                     .for_each(|d| self.differ(other, &layer.name, d)),
                 Err(problem) => self.differ(other, &layer.name, problem),
             }
         }
-        if tau.is_some() && !from.vector {
+        if tau.is_some() && synapse.is_none() && !from.form.is_vector() {
             self.differ(Reader::Sinabs, &layer.name, "cannot import a leaky layer of maps (its own check fails)");
         }
-        let shape = shape_of(layer.output, from.vector);
+        let shape = from.form.dims(layer.output);
         let full = |v: f64| Tensor::full(&shape, v);
         let (r, reset) = (full(r), full(0.0));
         let mut threshold = full(threshold);
@@ -380,11 +401,68 @@ impl GraphDraft {
                 values.iter_mut().for_each(|t| *t = f64::from((*t * ratio) as f32));
             }
         }
-        let node = match tau {
-            Some(tau) => Node::Lif { tau: full(tau), r, leak: full(0.0), threshold, reset },
-            None => Node::If { r, threshold, reset },
+        let leak = full(0.0);
+        let node = match (tau, cell.synapse) {
+            (Some(tau), Some((tau_syn, w_in))) => {
+                let (tau_syn, tau_mem, w_in) = (full(tau_syn), full(tau), full(w_in));
+                Node::CubaLif { tau_syn, tau_mem, r, leak, threshold, reset, w_in }
+            }
+            (Some(tau), None) => Node::Lif { tau: full(tau), r, leak, threshold, reset },
+            (None, _) => Node::If { r, threshold, reset },
         };
-        Ok(self.put(&layer.name, node, from, from.vector, 1.0))
+        match layer.recurrent {
+            None => Ok(self.put(&layer.name, node, from, from.form, 1.0)),
+            Some(recurrent) => Ok(self.recurrent(index, layer, recurrent, node, from)),
+        }
+    }
+
+    /// Adds neurons whose spikes return to them.
+    fn recurrent(&mut self, index: usize, layer: &OurNode, recurrent: Recurrent, node: Node, from: &Wire) -> Wire {
+        if let Some(us) = recurrent.delay_us
+            && self.options.step_us != Some(us)
+        {
+            self.differ(None, &layer.name, Deviation::Delay { ours: us });
+        }
+        let (weight, bias) = (Tensor::default(), Tensor::default());
+        let shape = layer.output;
+        let (back, part) = match from.form {
+            Form::Vector => (Node::Affine { weight, bias }, Part::Back(recurrent.kind, 2)),
+            Form::Line => {
+                let input = Some(shape.width);
+                let c = Conv1d { weight, bias, stride: 1, padding: Padding::Zeros(0), dilation: 1, groups: 1, input };
+                (Node::Conv1d(c), Part::Back(recurrent.kind, 3))
+            }
+            Form::Map => {
+                let (stride, padding, dilation) = ((1, 1), Padding::Zeros((0, 0)), (1, 1));
+                let input = Some((shape.height, shape.width));
+                let c = Conv2d { weight, bias, stride, padding, dilation, groups: 1, input };
+                (Node::Conv2d(c), Part::Back(recurrent.kind, 4))
+            }
+        };
+        if !from.form.is_vector() {
+            self.differ(Reader::SnnTorch, &layer.name, "does not read recurrent connections of a map");
+        } else if matches!(node, Node::If { .. }) {
+            self.differ(Reader::SnnTorch, &layer.name, "does not read recurrent connections of neurons without a leak");
+        }
+        let edge = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+        if self.options.reader == Reader::SnnTorch && from.form.is_vector() {
+            let dims = from.form.dims(shape);
+            let mut inner = Graph::default();
+            inner.nodes.insert("input".into(), Node::Input { shape: dims.clone() });
+            inner.nodes.insert("lif".into(), node);
+            inner.nodes.insert("w_rec".into(), back);
+            inner.nodes.insert("output".into(), Node::Output { shape: dims });
+            inner.edges = vec![edge("input", "lif"), edge("lif", "w_rec"), edge("w_rec", "lif"), edge("lif", "output")];
+            let wire = self.put(&layer.name, Node::Graph(inner), from, from.form, 1.0);
+            let (node, inside) = (wire.sources[0].clone(), Some("w_rec".to_owned()));
+            self.weighted.push(Weighted { layer: index, node, inside, carry: 1.0, part });
+            return wire;
+        }
+        let wire = self.put(&layer.name, node, from, from.form, 1.0);
+        let back = self.put(&format!("{}_recurrent", layer.name), back, &wire, from.form, 1.0);
+        self.graph.edges.push(edge(&back.sources[0], &wire.sources[0]));
+        self.weighted.push(Weighted { layer: index, node: back.sources[0].clone(), inside: None, carry: 1.0, part });
+        wire
     }
 
     /// Reports the differences that concern the whole graph.
@@ -420,8 +498,38 @@ fn wire<'a>(entry: &'a Wire, wires: &'a [Wire], id: NodeId) -> &'a Wire {
     }
 }
 
-fn shape_of(s: Shape, vector: bool) -> Vec<usize> {
-    if vector { vec![s.len()] } else { vec![s.channels, s.height, s.width] }
+/// The parameters by which `reader` runs a neuron that keeps `lambda` of its membrane, and `synapse` of
+/// its current, in each step.
+fn cell(reader: Reader, lambda: f64, synapse: Option<f64>, threshold: f64) -> Cell {
+    // sinabs counts τ in steps and does not read a synaptic current, so nothing depends on its step.
+    let dt = if synapse.is_some() && reader == Reader::Sinabs { 1e-4 } else { reader.dt() };
+    let tau = match reader {
+        _ if lambda == 1.0 => None,
+        Reader::Sinabs if synapse.is_none() => Some(-1.0 / lambda.ln()),
+        _ => Some(dt / (1.0 - lambda)),
+    };
+    let synapse = synapse.map(|lambda| {
+        let tau = dt / (1.0 - lambda);
+        (tau, tau / dt)
+    });
+    let (r, threshold) = match (reader, tau) {
+        (_, Some(tau)) if synapse.is_some() => (tau / dt, threshold),
+        (Reader::Sinabs, _) | (Reader::SnnTorch | Reader::Norse, None) => (1.0, threshold),
+        (Reader::SpikingJelly, None) => (1.0 / dt, threshold),
+        // Norse multiplies the input by Δt/τ and ignores r, so the threshold takes the factor.
+        (Reader::Norse, Some(tau)) => (1.0, threshold * dt / tau),
+        (_, Some(tau)) => (tau / dt, threshold),
+    };
+    Cell { synapse, tau, r, threshold }
+}
+
+/// Whether all layers of a network work along one row, so that NIR's `Conv1d` can state them.
+fn is_line(network: &Network) -> bool {
+    network.nodes().iter().all(|n| match n.layer {
+        Layer::Conv(c) => c.window.rows == Axis::new(1, 1, 0),
+        Layer::Pool(_) | Layer::GlobalAverage | Layer::AdaptiveAverage(_) | Layer::Attention(_) => false,
+        Layer::Ttm(_) | Layer::Norm(_) | Layer::Neuron(_) | Layer::Add | Layer::Dropout(_) | Layer::Linear(_) => true,
+    })
 }
 
 /// Whether a consumer of the value needs it as a map `[C, H, W]`.

@@ -55,35 +55,79 @@ impl Graph {
         Ok(flat)
     }
 
-    /// Reduces the graph to one output. If `output` is given, keeps that output and the nodes that
-    /// lead to it; otherwise the graph must have at most one output.
+    /// Whether neurons of the graph, or of a nested one, have a synaptic current, so that an import
+    /// needs the duration of a step of the run.
+    pub fn has_currents(&self) -> bool {
+        self.nodes.values().any(|n| match n {
+            Node::CubaLif { .. } | Node::Li { .. } => true,
+            Node::Graph(inner) => inner.has_currents(),
+            _ => false,
+        })
+    }
+
+    /// Reduces the graph to one input and one output. If `output` is given, keeps that output and
+    /// the nodes that lead to it; if `input` is given, keeps that input and the nodes that it leads
+    /// to, so any other input counts as silent.
     ///
     /// # Errors
-    /// If the graph has several outputs and `output` is `None`, or if no output has that name.
-    pub(super) fn led_to(mut self, output: Option<&str>, file: &Path) -> Result<Graph> {
-        let outputs: Vec<String> =
-            self.nodes.iter().filter(|(_, n)| matches!(n, Node::Output { .. })).map(|(k, _)| k.clone()).collect();
-        let Some(name) = output else {
-            return if outputs.len() > 1 {
-                Err(Error::NirOutputs { file: file.to_owned(), outputs })
-            } else {
-                Ok(self)
-            };
-        };
-        if !outputs.iter().any(|o| o == name) {
-            let problem = format!("has no output `{name}`; it has {}", outputs.join(", "));
-            return Err(Error::NirGraph { file: file.to_owned(), problem });
+    /// If the graph has several inputs or outputs and none is given, if none has the given name, or
+    /// if the chosen input does not lead to the output.
+    pub(super) fn between(mut self, input: Option<&str>, output: Option<&str>, file: &Path) -> Result<Graph> {
+        if let Some(output) = self.chosen(output, "output", |n| matches!(n, Node::Output { .. }), file)? {
+            let kept = self.reached(&output, |(from, to)| (to, from));
+            self.keep(&kept);
         }
-        let mut sources: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        self.edges.iter().for_each(|(from, to)| sources.entry(to).or_default().push(from));
-        let (mut kept, mut next) = (BTreeSet::from([name.to_owned()]), vec![name]);
-        while let Some(to) = next.pop() {
-            let new = sources.get(to).into_iter().flatten().filter(|from| kept.insert((**from).to_owned()));
-            next.extend(new);
+        if let Some(input) = self.chosen(input, "input", |n| matches!(n, Node::Input { .. }), file)? {
+            let kept = self.reached(&input, |(from, to)| (from, to));
+            self.keep(&kept);
+            if !self.nodes.values().any(|n| matches!(n, Node::Output { .. })) {
+                let problem = format!("input `{input}` does not lead to the output; choose another input");
+                return Err(Error::NirGraph { file: file.to_owned(), problem });
+            }
         }
-        self.nodes.retain(|k, n| kept.contains(k) || matches!(n, Node::Input { .. }));
-        self.edges.retain(|(a, b)| kept.contains(a) && kept.contains(b));
         Ok(self)
+    }
+
+    /// The door (input or output) that `name` chooses; `None` if there is nothing to choose.
+    fn chosen(
+        &self,
+        name: Option<&str>,
+        kind: &'static str,
+        is: impl Fn(&Node) -> bool,
+        file: &Path,
+    ) -> Result<Option<String>> {
+        let doors: Vec<String> = self.nodes.iter().filter(|(_, n)| is(n)).map(|(k, _)| k.clone()).collect();
+        match name {
+            None if doors.len() > 1 => Err(Error::NirDoors { file: file.to_owned(), kind, doors }),
+            None => Ok(None),
+            Some(name) if doors.iter().any(|d| d == name) => Ok(Some(name.to_owned())),
+            Some(name) => {
+                let problem = format!("has no {kind} `{name}`; it has {}", doors.join(", "));
+                Err(Error::NirGraph { file: file.to_owned(), problem })
+            }
+        }
+    }
+
+    /// The nodes that can be reached from `start` along the edges, which `turn` may reverse.
+    fn reached<'a>(&'a self, start: &str, turn: impl Fn((&'a str, &'a str)) -> (&'a str, &'a str)) -> BTreeSet<String> {
+        let mut next_of: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (from, to) in self.edges.iter().map(|(from, to)| turn((from, to))) {
+            next_of.entry(from).or_default().push(to);
+        }
+        let (mut reached, mut next) = (BTreeSet::from([start.to_owned()]), vec![start.to_owned()]);
+        while let Some(at) = next.pop() {
+            for to in next_of.get(at.as_str()).into_iter().flatten() {
+                if reached.insert((*to).to_owned()) {
+                    next.push((*to).to_owned());
+                }
+            }
+        }
+        reached
+    }
+
+    fn keep(&mut self, names: &BTreeSet<String>) {
+        self.nodes.retain(|k, _| names.contains(k));
+        self.edges.retain(|(a, b)| names.contains(a) && names.contains(b));
     }
 }
 
@@ -179,12 +223,12 @@ impl Tensor {
     }
 }
 
-/// Padding of a convolution.
+/// Padding of a convolution; `Size` is (rows, columns), or one number along a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Padding {
-    /// Zeros on both sides, (rows, columns).
-    Zeros(usize, usize),
-    /// As many zeros as keep the size of the map at stride 1.
+pub enum Padding<Size = (usize, usize)> {
+    /// Zeros on both sides.
+    Zeros(Size),
+    /// As many zeros as keep the size of the input at stride 1.
     Same,
     /// No padding.
     Valid,
@@ -207,6 +251,25 @@ pub struct Conv2d {
     pub groups: usize,
     /// (rows, columns) of the input; `None` if the writer omits it.
     pub input: Option<(usize, usize)>,
+}
+
+/// A convolution along a line, y = w ∗ x + b.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conv1d {
+    /// `[C_out, C_in/groups, taps]`.
+    pub weight: Tensor,
+    /// `[C_out]`.
+    pub bias: Tensor,
+    /// Inputs from one window to the next.
+    pub stride: usize,
+    /// Zeros added at both ends.
+    pub padding: Padding<usize>,
+    /// Inputs from one tap to the next.
+    pub dilation: usize,
+    /// Number of channel groups.
+    pub groups: usize,
+    /// Length of the input; `None` if the writer omits it.
+    pub input: Option<usize>,
 }
 
 /// A pooling window; each pair is (rows, columns).
@@ -245,6 +308,8 @@ pub enum Node {
         /// `[out, in]`.
         weight: Tensor,
     },
+    /// A convolution along a line.
+    Conv1d(Conv1d),
     /// A convolution.
     Conv2d(Conv2d),
     /// Mean over windows; zeros of the padding count as values.
@@ -265,10 +330,22 @@ pub enum Node {
         /// s.
         scale: Tensor,
     },
-    /// Heaviside step, y = H(x − θ).
+    /// No effect, y = x.
+    Identity,
+    /// Delays its input, y(t) = x(t − d).
+    Delay {
+        /// d in seconds.
+        delay: Tensor,
+    },
+    /// Heaviside step, y = 1 if x > θ, else 0.
     Threshold {
         /// θ.
         threshold: Tensor,
+    },
+    /// Integrator without spikes: dv/dt = r·x; the output is v.
+    I {
+        /// r.
+        r: Tensor,
     },
     /// Integrate and fire: dv/dt = r·x; spikes if v > θ, then v = v_reset.
     If {
@@ -300,6 +377,20 @@ pub enum Node {
         r: Tensor,
         /// v_leak.
         leak: Tensor,
+    },
+    /// A leaky integrator without spikes that a decaying synaptic current drives:
+    /// τ_syn·dI/dt = −I + w_in·x, τ_mem·dv/dt = (v_leak − v) + r·I; the output is v.
+    CubaLi {
+        /// τ_syn in seconds.
+        tau_syn: Tensor,
+        /// τ_mem in seconds.
+        tau_mem: Tensor,
+        /// r.
+        r: Tensor,
+        /// v_leak.
+        leak: Tensor,
+        /// w_in.
+        w_in: Tensor,
     },
     /// A LIF driven by a decaying synaptic current: τ_syn·dI/dt = −I + w_in·x,
     /// τ_mem·dv/dt = (v_leak − v) + r·I.
@@ -335,14 +426,20 @@ impl Node {
         match self {
             Node::Affine { weight, bias } => vec![("weight", weight), ("bias", bias)],
             Node::Linear { weight } => vec![("weight", weight)],
+            Node::Conv1d(c) => vec![("weight", &c.weight), ("bias", &c.bias)],
             Node::Conv2d(c) => vec![("weight", &c.weight), ("bias", &c.bias)],
             Node::Scale { scale } => vec![("scale", scale)],
+            Node::Delay { delay } => vec![("delay", delay)],
+            Node::I { r } => vec![("r", r)],
             Node::Threshold { threshold } => vec![("threshold", threshold)],
             Node::If { r, threshold, reset } => vec![("r", r), ("v_threshold", threshold), ("v_reset", reset)],
             Node::Lif { tau, r, leak, threshold, reset } => {
                 vec![("tau", tau), ("r", r), ("v_leak", leak), ("v_threshold", threshold), ("v_reset", reset)]
             }
             Node::Li { tau, r, leak } => vec![("tau", tau), ("r", r), ("v_leak", leak)],
+            Node::CubaLi { tau_syn, tau_mem, r, leak, w_in } => {
+                vec![("tau_syn", tau_syn), ("tau_mem", tau_mem), ("r", r), ("v_leak", leak), ("w_in", w_in)]
+            }
             Node::CubaLif { tau_syn, tau_mem, r, leak, threshold, reset, w_in } => vec![
                 ("tau_syn", tau_syn),
                 ("tau_mem", tau_mem),
@@ -356,6 +453,11 @@ impl Node {
         }
     }
 
+    /// Whether the node's output is spikes of its own.
+    pub(super) fn spikes(&self) -> bool {
+        matches!(self, Node::If { .. } | Node::Lif { .. } | Node::CubaLif { .. } | Node::Threshold { .. })
+    }
+
     /// The node's kind as a file spells it.
     pub fn kind(&self) -> &str {
         match self {
@@ -363,15 +465,20 @@ impl Node {
             Node::Output { .. } => "Output",
             Node::Affine { .. } => "Affine",
             Node::Linear { .. } => "Linear",
+            Node::Conv1d(_) => "Conv1d",
             Node::Conv2d(_) => "Conv2d",
             Node::AvgPool2d(_) => "AvgPool2d",
             Node::SumPool2d(_) => "SumPool2d",
             Node::Flatten { .. } => "Flatten",
             Node::Scale { .. } => "Scale",
+            Node::Identity => "Identity",
+            Node::Delay { .. } => "Delay",
             Node::Threshold { .. } => "Threshold",
+            Node::I { .. } => "I",
             Node::If { .. } => "IF",
             Node::Lif { .. } => "LIF",
             Node::Li { .. } => "LI",
+            Node::CubaLi { .. } => "CubaLI",
             Node::CubaLif { .. } => "CubaLIF",
             Node::Graph(_) => "NIRGraph",
             Node::Other { kind } => kind,

@@ -24,16 +24,22 @@
 //! # Ok(()) }
 //! ```
 //!
+//! [`data`] reads and writes what the nodes of a graph did: spikes and potentials.
+//!
 //! Source: Pedersen et al., "Neuromorphic intermediate representation", Nature Communications 2024,
 //! and the package `nir` 1.0.8, which defines the file format; golden `*.nir` and `nir_io`.
 
+mod build;
+pub mod data;
 mod decode;
+mod dense;
 mod deviation;
 mod dialect;
 mod difference;
 mod fold;
 mod from_network;
 mod graph;
+mod loops;
 mod metadata;
 mod naming;
 mod read;
@@ -41,13 +47,14 @@ mod reader;
 mod to_network;
 mod to_network_neuron;
 mod topology;
+mod weighted;
 mod write;
 
 pub use deviation::Deviation;
 pub use dialect::{Dialect, Writer, written_by};
 pub use difference::Difference;
 pub use from_network::{ExportOptions, Exported, export};
-pub use graph::{Conv2d, Graph, Node, Padding, Tensor, Window};
+pub use graph::{Conv1d, Conv2d, Graph, Node, Padding, Tensor, Window};
 pub use read::from_bytes;
 pub use reader::Reader;
 pub use to_network::{ImportOptions, Imported, import};

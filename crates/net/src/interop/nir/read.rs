@@ -13,7 +13,7 @@
 //! graphs.
 
 use super::decode;
-use super::graph::{Conv2d, Graph, Node, Padding, Tensor, Window};
+use super::graph::{Conv1d, Conv2d, Graph, Node, Padding, Tensor, Window};
 use crate::error::{Error, Result};
 use hdf5_pure::{DType, Datatype, File, Group, VlenStringReadOptions};
 use std::cell::Cell;
@@ -36,6 +36,22 @@ const MAX_TEXT: usize = 1 << 26;
 /// # Errors
 /// If the bytes are not HDF5 or not a NIR graph; the message names the file and the node.
 pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<Graph> {
+    opened(bytes, file, |at, root| {
+        let node = root.group("node").map_err(|e| at.malformed(format!("no group `node`: {e}")))?;
+        let kind = at.text(&node, "type")?;
+        if kind != "NIRGraph" {
+            let problem = format!("the outermost node is a `{kind}`, not a `NIRGraph`; wrap it in a graph");
+            return Err(at.malformed(problem));
+        }
+        let mut graph = at.graph(&node, 0)?;
+        graph.version = if has(root, "version") { at.text(root, "version")? } else { String::new() };
+        Ok(graph)
+    })
+}
+
+/// Opens the bytes of an HDF5 file and reads from its root with limits on what it may claim; the
+/// messages name `file`.
+pub(super) fn opened<T>(bytes: &[u8], file: &Path, read: impl FnOnce(&Cursor, &Group) -> Result<T>) -> Result<T> {
     let length = bytes.len() as u64;
     let bytes_left = Cell::new(length.saturating_mul(MAX_INFLATION));
     let at = Cursor { file, length, nodes_left: &Cell::new(MAX_NODES), bytes_left: &bytes_left, node: String::new() };
@@ -44,19 +60,11 @@ pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<Graph> {
     if end > length {
         return Err(at.malformed(format!("it ends after {} of its {end} bytes; copy it again", bytes.len())));
     }
-    let root = h5.root();
-    let node = root.group("node").map_err(|e| at.malformed(format!("no group `node`: {e}")))?;
-    let kind = at.text(&node, "type")?;
-    if kind != "NIRGraph" {
-        return Err(at.malformed(format!("the outermost node is a `{kind}`, not a `NIRGraph`; wrap it in a graph")));
-    }
-    let mut graph = at.graph(&node, 0)?;
-    graph.version = if has(&root, "version") { at.text(&root, "version")? } else { String::new() };
-    Ok(graph)
+    read(&at, &h5.root())
 }
 
 /// The reader's current node, for messages, and the limits that it still may use up.
-struct Cursor<'a> {
+pub(super) struct Cursor<'a> {
     file: &'a Path,
     /// Length of the file in bytes.
     length: u64,
@@ -73,7 +81,28 @@ fn take(left: &Cell<u64>, amount: u64) -> bool {
 }
 
 impl Cursor<'_> {
-    fn malformed(&self, problem: String) -> Error {
+    /// The cursor at a node or group within the present one.
+    ///
+    /// # Errors
+    /// If the file has more than `MAX_NODES` of them, or they nest too deep.
+    pub fn within(&self, name: &str, depth: usize) -> Result<Cursor<'_>> {
+        let node = if self.node.is_empty() { name.to_owned() } else { format!("{}.{name}", self.node) };
+        let at = Cursor { node, ..*self };
+        if !take(self.nodes_left, 1) {
+            return Err(at.malformed(format!("the file has more than {MAX_NODES} nodes")));
+        }
+        if depth > MAX_DEPTH {
+            return Err(at.malformed(format!("graphs nest deeper than {MAX_DEPTH}")));
+        }
+        Ok(at)
+    }
+
+    /// The name of the present node, `outer.inner` in a nested graph.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    pub fn malformed(&self, problem: String) -> Error {
         if self.node.is_empty() {
             return Error::NirFile { file: self.file.to_owned(), problem };
         }
@@ -81,19 +110,12 @@ impl Cursor<'_> {
     }
 
     fn graph(&self, group: &Group, depth: usize) -> Result<Graph> {
-        if depth > MAX_DEPTH {
-            return Err(self.malformed(format!("graphs nest deeper than {MAX_DEPTH}")));
-        }
         let mut graph = Graph::default();
         let nodes = group.group("nodes").map_err(|e| self.malformed(format!("no group `nodes`: {e}")))?;
         for name in nodes.groups().map_err(|e| self.malformed(format!("`nodes`: {e}")))? {
-            let full = if self.node.is_empty() { name.clone() } else { format!("{}.{name}", self.node) };
-            let at = Cursor { node: full, ..*self };
-            if !take(self.nodes_left, 1) {
-                return Err(at.malformed(format!("the file has more than {MAX_NODES} nodes")));
-            }
+            let at = self.within(&name, depth)?;
             let child = nodes.group(&name).map_err(|e| at.malformed(e.to_string()))?;
-            graph.nodes.insert(name, at.node(&child, depth)?);
+            graph.nodes.insert(name, at.read_node(&child, depth)?);
         }
         let ends = self.texts(group, "edges")?;
         let (pairs, rest) = ends.as_chunks::<2>();
@@ -114,7 +136,7 @@ impl Cursor<'_> {
         Ok(graph)
     }
 
-    fn node(&self, g: &Group, depth: usize) -> Result<Node> {
+    fn read_node(&self, g: &Group, depth: usize) -> Result<Node> {
         let kind = self.text(g, "type")?;
         let tensor = |name: &str| self.tensor(g, name);
         // Files of older writers have no `v_reset`, which then is 0. A reset of 0 always counts as
@@ -124,18 +146,31 @@ impl Cursor<'_> {
             let read = if has(g, "v_reset") { tensor("v_reset")? } else { zeros() };
             Ok(Tensor { double: read.double && !read.is_zero(), ..read })
         };
+        // Older writers omit `w_in`, which then is 1.
+        let weight_in = |like: &Tensor| {
+            if has(g, "w_in") { tensor("w_in") } else { Ok(Tensor::full(&like.shape, 1.0)) }
+        };
         Ok(match kind.as_str() {
             "Input" => Node::Input { shape: self.sizes(g, "shape")? },
             "Output" => Node::Output { shape: self.sizes(g, "shape")? },
             "Affine" => Node::Affine { weight: tensor("weight")?, bias: tensor("bias")? },
             "Linear" => Node::Linear { weight: tensor("weight")? },
+            "Conv1d" => Node::Conv1d(Conv1d {
+                weight: tensor("weight")?,
+                bias: tensor("bias")?,
+                stride: self.size(g, "stride")?,
+                padding: self.padding(g, |g| self.size(g, "padding"))?,
+                dilation: self.size(g, "dilation")?,
+                groups: self.size(g, "groups")?,
+                input: if has(g, "input_shape") { Some(self.size(g, "input_shape")?) } else { None },
+            }),
             "Conv2d" => Node::Conv2d(Conv2d {
                 weight: tensor("weight")?,
                 bias: tensor("bias")?,
                 stride: self.pair(g, "stride")?,
-                padding: self.padding(g)?,
+                padding: self.padding(g, |g| self.pair(g, "padding"))?,
                 dilation: self.pair(g, "dilation")?,
-                groups: self.pair(g, "groups")?.0,
+                groups: self.size(g, "groups")?,
                 input: if has(g, "input_shape") { Some(self.pair(g, "input_shape")?) } else { None },
             }),
             "AvgPool2d" => Node::AvgPool2d(self.window(g)?),
@@ -146,7 +181,10 @@ impl Cursor<'_> {
                 input: if has(g, "input_type") { Some(self.sizes(g, "input_type")?) } else { None },
             },
             "Scale" => Node::Scale { scale: tensor("scale")? },
+            "Identity" => Node::Identity,
+            "Delay" => Node::Delay { delay: tensor("delay")? },
             "Threshold" => Node::Threshold { threshold: tensor("threshold")? },
+            "I" => Node::I { r: tensor("r")? },
             "IF" => {
                 let threshold = tensor("v_threshold")?;
                 Node::If { r: tensor("r")?, reset: reset(&threshold)?, threshold }
@@ -157,6 +195,11 @@ impl Cursor<'_> {
                 Node::Lif { tau, r, leak, reset: reset(&threshold)?, threshold }
             }
             "LI" => Node::Li { tau: tensor("tau")?, r: tensor("r")?, leak: tensor("v_leak")? },
+            "CubaLI" => {
+                let leak = tensor("v_leak")?;
+                let (tau_syn, tau_mem, r) = (tensor("tau_syn")?, tensor("tau_mem")?, tensor("r")?);
+                Node::CubaLi { tau_syn, tau_mem, r, w_in: weight_in(&leak)?, leak }
+            }
             "CubaLIF" => {
                 let threshold = tensor("v_threshold")?;
                 Node::CubaLif {
@@ -165,7 +208,7 @@ impl Cursor<'_> {
                     r: tensor("r")?,
                     leak: tensor("v_leak")?,
                     reset: reset(&threshold)?,
-                    w_in: tensor("w_in")?,
+                    w_in: weight_in(&threshold)?,
                     threshold,
                 }
             }
@@ -179,12 +222,12 @@ impl Cursor<'_> {
         Ok(Window { kernel, stride: self.pair(g, "stride")?, padding: self.pair(g, "padding")? })
     }
 
-    fn padding(&self, g: &Group) -> Result<Padding> {
+    fn padding<S>(&self, g: &Group, numbers: impl Fn(&Group) -> Result<S>) -> Result<Padding<S>> {
         match self.text(g, "padding").ok().as_deref() {
             Some("same") => Ok(Padding::Same),
             Some("valid") => Ok(Padding::Valid),
             Some(other) => Err(self.malformed(format!("`padding` is \"{other}\"; known: same, valid, numbers"))),
-            None => self.pair(g, "padding").map(|(rows, columns)| Padding::Zeros(rows, columns)),
+            None => numbers(g).map(Padding::Zeros),
         }
     }
 
@@ -203,6 +246,15 @@ impl Cursor<'_> {
     }
 
     fn tensor(&self, g: &Group, name: &str) -> Result<Tensor> {
+        let t = self.numbers(g, name)?;
+        if let Some(i) = t.data.iter().position(|v| !v.is_finite()) {
+            return Err(self.malformed(format!("`{name}`: value {i} is {}", t.data[i])));
+        }
+        Ok(t)
+    }
+
+    /// Reads an array of numbers, of which some may be infinite.
+    pub fn numbers(&self, g: &Group, name: &str) -> Result<Tensor> {
         let (set, shape) = self.dataset(g, name)?;
         let unreadable = |e: hdf5_pure::Error| self.malformed(format!("`{name}`: {e}"));
         let datatype = set.datatype().map_err(unreadable)?;
@@ -212,9 +264,6 @@ impl Cursor<'_> {
             .map_err(|problem| self.malformed(format!("`{name}` {problem}")))?;
         if data.len() != shape.iter().product::<usize>() {
             return Err(self.malformed(format!("`{name}` has {} values for the shape {shape:?}", data.len())));
-        }
-        if let Some(i) = data.iter().position(|v| !v.is_finite()) {
-            return Err(self.malformed(format!("`{name}`: value {i} is {}", data[i])));
         }
         Ok(Tensor { shape, data, double })
     }
@@ -239,6 +288,14 @@ impl Cursor<'_> {
             .map(size)
             .collect::<Option<_>>()
             .ok_or_else(|| self.malformed(format!("`{name}` is {numbers:?}; sizes must be between 0 and {MAX_TEXT}")))
+    }
+
+    /// Reads one size.
+    fn size(&self, g: &Group, name: &str) -> Result<usize> {
+        match self.sizes(g, name)?.as_slice() {
+            [one] => Ok(*one),
+            other => Err(self.malformed(format!("`{name}` must be one number, got {}", other.len()))),
+        }
     }
 
     /// Reads (rows, columns); a single number stands for both.

@@ -11,6 +11,10 @@
 //! | Norse 1.1 | λ = 1, g = 1 (r is not read) | λ = 1 − Δt/τ, g = Δt/τ (r is not read) | u > θ | one | to 0 | none |
 //! | plain NIR | λ = 1, g = r·Δt | λ = 1 − Δt/τ, g = r·Δt/τ | u > θ | one | to 0 | none |
 //!
+//! `CubaLIF` is i = λ_s·i + x and u = λ·v + g·i with λ_s = 1 − Δt/τ_syn, λ = 1 − Δt/τ_mem and
+//! g = w_in·Δt/τ_syn · r·Δt/τ_mem in plain NIR and Norse. snnTorch takes only r = τ_mem/Δt, SpikingJelly
+//! also only w_in = τ_syn/Δt, and sinabs does not read the node.
+//!
 //! Source: the import functions of these packages; golden `*.nir`.
 
 use super::deviation::Deviation;
@@ -54,6 +58,11 @@ impl Reader {
         }
     }
 
+    /// Whether the framework reads `Conv1d` from a file; the others read `Conv2d` with one row.
+    pub(super) fn reads_conv1d(self) -> bool {
+        self == Reader::SpikingJelly
+    }
+
     /// The kind of pooling that the framework supports; it does not support the other kind.
     pub(super) fn pooling(self) -> PoolKind {
         match self {
@@ -83,6 +92,8 @@ words!(Reader, "reader of NIR graphs", {
 /// The parameters of one neuron of a node.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Cell {
+    /// τ_syn and w_in of a synaptic current.
+    pub synapse: Option<(f64, f64)>,
     /// τ of a LIF; `None` for an IF.
     pub tau: Option<f64>,
     pub r: f64,
@@ -93,6 +104,8 @@ pub(super) struct Cell {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Interpretation {
     pub lambda: f64,
+    /// λ_s of a synaptic current.
+    pub synapse: Option<f64>,
     pub gain: f64,
     pub threshold: f64,
     pub spikes: SpikeMode,
@@ -111,19 +124,40 @@ pub(super) fn same(a: f64, b: f64) -> bool {
 /// # Errors
 /// If a parameter is invalid or the reader refuses the cell; the message states the reason.
 pub(super) fn interpret(reader: Option<Reader>, cell: Cell, dt: f64) -> Result<Interpretation, String> {
-    let Cell { tau, r, threshold } = cell;
+    let Cell { synapse, tau, r, threshold } = cell;
+    if let Some((tau_syn, _)) = synapse.filter(|s| s.0.is_nan() || s.0 <= 0.0) {
+        return Err(format!("the time constant of its current must be above 0, got {tau_syn}"));
+    }
     if !(threshold > 0.0 && tau.is_none_or(|t| t > 0.0)) {
         return Err(format!("threshold and time constant must be above 0, got {threshold} and {tau:?}"));
     }
     let single = Interpretation {
         lambda: tau.map_or(1.0, |t| 1.0 - dt / t),
-        gain: r * dt / tau.unwrap_or(1.0),
+        synapse: synapse.map(|(tau_syn, _)| 1.0 - dt / tau_syn),
+        gain: r * dt / tau.unwrap_or(1.0) * synapse.map_or(1.0, |(tau_syn, w_in)| w_in * dt / tau_syn),
         threshold,
         spikes: SpikeMode::Single,
         reset: Reset::Hard,
         fire_at_threshold: false,
         v_min: None,
     };
+    if let Some((tau_syn, w_in)) = synapse {
+        let needs = |name: &str, has: f64, wants: f64| match same(has, wants) {
+            true => Ok(()),
+            false => Err(format!("refuses {name} = {has}; it needs {wants}")),
+        };
+        let membrane = tau.unwrap_or(f64::INFINITY);
+        match reader {
+            None | Some(Reader::Norse) => {}
+            Some(Reader::Sinabs) => return Err("does not read `CubaLIF`".to_owned()),
+            Some(Reader::SnnTorch) => needs("r", r, membrane / dt)?,
+            Some(Reader::SpikingJelly) => {
+                needs("r", r, membrane / dt)?;
+                needs("w_in", w_in, tau_syn / dt)?;
+            }
+        }
+        return Ok(Interpretation { fire_at_threshold: reader == Some(Reader::SpikingJelly), ..single });
+    }
     Ok(match (reader, tau) {
         (None, _) | (Some(Reader::SnnTorch), Some(_)) => single,
         (Some(Reader::Sinabs), _) => Interpretation {
@@ -150,12 +184,23 @@ pub(super) fn interpret(reader: Option<Reader>, cell: Cell, dt: f64) -> Result<I
     })
 }
 
-/// Describes how `interpretation` differs from `meant`, whose decay per step is `lambda`.
-pub(super) fn differences(meant: &Neuron, lambda: f64, interpretation: &Interpretation) -> Vec<Deviation> {
+/// Describes how `interpretation` differs from `meant`, whose membrane decays by `lambda` in a step,
+/// and whose synaptic current by `synapse`.
+pub(super) fn differences(
+    meant: &Neuron,
+    lambda: f64,
+    synapse: Option<f64>,
+    interpretation: &Interpretation,
+) -> Vec<Deviation> {
     let mut all = Vec::new();
     let theta = f64::from(meant.threshold);
     if !same(interpretation.lambda, lambda) {
         all.push(Deviation::Leak { theirs: interpretation.lambda, ours: lambda });
+    }
+    if let (Some(theirs), Some(ours)) = (interpretation.synapse, synapse)
+        && !same(theirs, ours)
+    {
+        all.push(Deviation::CurrentLeak { theirs, ours });
     }
     if !same(interpretation.gain / interpretation.threshold, 1.0 / theta) {
         let factor = interpretation.gain / interpretation.threshold * theta;

@@ -15,8 +15,10 @@ use super::reader::{Cell, Reader, interpret, same};
 use crate::neuron::{Leak, LeakRule, Neuron, Surrogate};
 use crate::shape::Shape;
 
-/// The arrays of an `IF` or `LIF` node.
+/// The arrays of an `IF`, `LIF` or `CubaLIF` node.
 pub(super) struct Numbers<'a> {
+    /// τ_syn and w_in of a synaptic current.
+    pub synapse: Option<(&'a Tensor, &'a Tensor)>,
     pub tau: Option<&'a Tensor>,
     pub r: &'a Tensor,
     pub leak: Option<&'a Tensor>,
@@ -33,73 +35,150 @@ pub(super) struct Step {
     pub given: bool,
     /// Whether to keep the leak per step or as a time constant.
     pub leak: LeakRule,
+    /// Duration of one step at T_max of the run in µs.
+    pub run_us: Option<f64>,
 }
 
 /// A converted neuron and the factors that the layers before it must take up.
 pub(super) struct Made {
     pub neuron: Neuron,
-    /// Factor of each input; `None` if all are 1.
+    /// Factor of the inputs, also of those along recurrent connections: one for all, for each channel
+    /// or for each neuron; `None` if all are 1.
     pub gains: Option<Vec<f64>>,
     /// Descriptions of the changes.
     pub notes: Vec<Deviation>,
 }
 
-/// Broadcasts an array to `shape`: an array of that shape, one value, or one value per channel
-/// (`[C, 1, 1]`). `None` if it has another shape.
-pub(super) fn spread(t: &Tensor, shape: Shape) -> Option<Vec<f64>> {
-    let plane = shape.height * shape.width;
+/// Broadcasts an array to a layer of `shape`, whose values the graph arranges as `dims` (empty: as
+/// `[C, H, W]`): an array of as many values, one value, or one whose dimensions are those of the
+/// layer or 1. `None` if it has another shape.
+fn spread(t: &Tensor, shape: Shape, dims: &[usize]) -> Option<Vec<f64>> {
+    let own = [shape.channels, shape.height, shape.width];
+    let dims = if dims.is_empty() { &own } else { dims };
     match t.data.len() {
         n if n == shape.len() => Some(t.data.clone()),
         1 => Some(vec![t.data[0]; shape.len()]),
-        n if n == shape.channels && t.shape.first() == Some(&n) && t.shape.len() == 3 => {
-            Some(t.data.iter().flat_map(|&v| std::iter::repeat_n(v, plane)).collect())
+        _ if t.shape.len() == dims.len() && t.shape.iter().zip(dims).all(|(a, d)| a == d || *a == 1) => {
+            let at = |mut i: usize| {
+                let (mut index, mut stride) = (0, 1);
+                for (a, d) in t.shape.iter().zip(dims).rev() {
+                    index += if *a == 1 { 0 } else { i % d * stride };
+                    (stride, i) = (stride * a, i / d);
+                }
+                index
+            };
+            Some((0..shape.len()).map(|i| t.data[at(i)]).collect())
         }
         _ => None,
     }
 }
 
-/// One value per channel; `None` if values within a channel differ.
+/// The value of all elements, if they are one.
+pub(super) fn same_everywhere(t: &Tensor) -> Option<f64> {
+    let first = *t.data.first()?;
+    t.data.iter().all(|v| *v == first).then_some(first)
+}
+
+/// One value per channel of values that are one for all, one per channel, or one per neuron; `None`
+/// if values within a channel differ.
 pub(super) fn per_channel(values: &[f64], shape: Shape) -> Option<Vec<f64>> {
-    let planes = values.chunks(shape.height * shape.width);
-    planes.map(|p| p.iter().all(|v| *v == p[0]).then_some(p[0])).collect()
+    match values.len() {
+        1 => Some(vec![values[0]; shape.channels]),
+        n if n == shape.channels => Some(values.to_vec()),
+        _ => {
+            let planes = values.chunks(shape.height * shape.width);
+            planes.map(|p| p.iter().all(|v| *v == p[0]).then_some(p[0])).collect()
+        }
+    }
+}
+
+/// The factors of a node, one per channel; `None` if they are not.
+pub(super) fn channel_values(t: &Tensor, shape: Shape, dims: &[usize]) -> Option<Vec<f64>> {
+    per_channel(&spread_to(t, distinct(t, shape), shape, dims)?, shape)
+}
+
+/// How many values of a layer an array can tell apart: 1, one for each channel, or all.
+fn distinct(t: &Tensor, shape: Shape) -> usize {
+    match t.data.len() {
+        1 => 1,
+        n if n == shape.channels && t.shape.len() > 1 && t.shape[1..].iter().all(|d| *d == 1) => n,
+        _ => shape.len(),
+    }
+}
+
+/// Broadcasts an array to `count` values: 1, one for each channel, or all. A layer may be large, so
+/// no more values are made than the arrays of a node tell apart.
+fn spread_to(t: &Tensor, count: usize, shape: Shape, dims: &[usize]) -> Option<Vec<f64>> {
+    match count {
+        n if n == t.data.len() => Some(t.data.clone()),
+        n if t.data.len() == 1 => Some(vec![t.data[0]; n]),
+        _ => spread(t, shape, dims),
+    }
 }
 
 /// The neuron that `reader` (`None`: plain NIR) runs for a node of the given shape.
 ///
 /// # Errors
 /// If the arrays are invalid or no neuron here behaves alike; the message states the remedy.
-pub(super) fn neuron(reader: Option<Reader>, step: Step, n: &Numbers, shape: Shape) -> Result<Made, String> {
+pub(super) fn neuron(
+    reader: Option<Reader>,
+    step: Step,
+    n: &Numbers,
+    shape: Shape,
+    dims: &[usize],
+) -> Result<Made, String> {
     let dt = step.seconds;
+    let arrays =
+        [Some(n.r), Some(n.threshold), Some(n.reset), n.tau, n.leak, n.synapse.map(|s| s.0), n.synapse.map(|s| s.1)];
+    let count = arrays.into_iter().flatten().map(|t| distinct(t, shape)).max().unwrap_or(1);
     let per_neuron = |what: &str, t: &Tensor| {
-        spread(t, shape).ok_or_else(|| format!("`{what}` has the shape {:?} for a layer of {shape}", t.shape))
+        spread_to(t, count, shape, dims)
+            .ok_or_else(|| format!("`{what}` has the shape {:?} for a layer of {shape}", t.shape))
     };
     let (r, threshold, reset) =
         (per_neuron("r", n.r)?, per_neuron("v_threshold", n.threshold)?, per_neuron("v_reset", n.reset)?);
     let tau = n.tau.map(|t| per_neuron("tau", t)).transpose()?;
     let leak = n.leak.map(|t| per_neuron("v_leak", t)).transpose()?;
+    let synapse = match n.synapse {
+        Some((tau, w_in)) => Some((per_neuron("tau_syn", tau)?, per_neuron("w_in", w_in)?)),
+        None => None,
+    };
     let mut notes = Vec::new();
-    let mut rest = Vec::with_capacity(shape.len());
-    for i in 0..shape.len() {
+    let mut rest = Vec::with_capacity(count);
+    for i in 0..count {
         rest.push(rests_at(reader, leak.as_ref().map(|l| l[i]), reset[i], threshold[i])?);
     }
     if let Some(c) = rest.iter().find(|c| **c != 0.0) {
         notes.push(format!("its membrane rests, starts and resets at {c}; the potential is counted from there").into());
     }
-    let cell = |i: usize| Cell { tau: tau.as_ref().map(|t| t[i]), r: r[i], threshold: threshold[i] - rest[i] };
+    let cell = |i: usize| Cell {
+        synapse: synapse.as_ref().map(|(tau, w_in)| (tau[i], w_in[i])),
+        tau: tau.as_ref().map(|t| t[i]),
+        r: r[i],
+        threshold: threshold[i] - rest[i],
+    };
     let first = interpret(reader, cell(0), dt)?;
-    let mut gains = Vec::with_capacity(shape.len());
-    for i in 0..shape.len() {
+    let mut gains = Vec::with_capacity(count);
+    for i in 0..count {
         let interpretation = interpret(reader, cell(i), dt)?;
-        if let (Some(a), Some(b)) = (cell(0).tau, cell(i).tau)
-            && !same(a, b)
-        {
-            return Err(format!(
-                "its neurons 0 and {i} leak differently (`tau` {a} and {b}); give a layer one time constant"
-            ));
+        let currents = |c: Cell| c.synapse.map(|s| s.0);
+        for (what, a, b) in [("tau", cell(0).tau, cell(i).tau), ("tau_syn", currents(cell(0)), currents(cell(i)))] {
+            if let (Some(a), Some(b)) = (a, b)
+                && !same(a, b)
+            {
+                return Err(format!(
+                    "its neurons 0 and {i} leak differently (`{what}` {a} and {b}); give a layer one time constant"
+                ));
+            }
         }
         gains.push(
-            interpretation.gain * exact_charge(reader, step, cell(i).tau) * first.threshold / interpretation.threshold,
+            interpretation.gain * exact_charge(reader, step, cell(i))? * first.threshold / interpretation.threshold,
         );
+    }
+    if let Some(lambda) = first.synapse
+        && !(lambda > 0.0 && lambda < 1.0)
+    {
+        return Err(format!("a step of {dt} s is not shorter than `tau_syn`; shorten the step (`dt`)"));
     }
     if first.lambda.is_nan() || first.lambda <= 0.0 {
         return Err(format!("a step of {dt} s is not shorter than its time constant; shorten the step (`dt`)"));
@@ -110,7 +189,11 @@ pub(super) fn neuron(reader: Option<Reader>, step: Step, n: &Numbers, shape: Sha
     let neuron = Neuron {
         threshold: first.threshold as f32,
         leak: leaks(reader, step, cell(0).tau, first.lambda, &mut notes),
-        synapse: None,
+        synapse: match (cell(0).synapse, first.synapse, step.leak) {
+            (Some((tau, _)), _, LeakRule::Time) => Some(Leak::Time(tau * 1e6)),
+            (_, Some(lambda), LeakRule::Step) => Some(Leak::Step(lambda as f32)),
+            _ => None,
+        },
         adaptation: None,
         refractory: None,
         spikes: first.spikes,
@@ -157,15 +240,57 @@ fn rests_at(reader: Option<Reader>, leak: Option<f64>, reset: f64, threshold: f6
 ///
 /// If τ is kept in seconds, the membrane decays exactly, so the charge must be exact too: a
 /// constant input then drives the membrane to the same potential as in the framework.
-fn exact_charge(reader: Option<Reader>, step: Step, tau: Option<f64>) -> f64 {
-    match tau {
-        Some(tau) if step.leak == LeakRule::Time && reader != Some(Reader::Sinabs) => {
-            let x = step.seconds / tau;
-            -(-x).exp_m1() / x
-        }
-        _ => 1.0,
+///
+/// A synaptic current spreads the charge over its own decay. In all it brings the membrane the
+/// charge w/(1 − λ_s), where λ_s is its decay in one step of the run (`neuron::between`), so the
+/// weight w takes up this factor in place of that of the framework's step.
+///
+/// # Errors
+/// If the neuron has a synapse and the duration of a step of the run is unknown.
+fn exact_charge(reader: Option<Reader>, step: Step, cell: Cell) -> Result<f64, String> {
+    if step.leak != LeakRule::Time || reader == Some(Reader::Sinabs) {
+        return Ok(1.0);
     }
+    let lost = |x: f64| -(-x).exp_m1();
+    Ok(match (cell.synapse, cell.tau) {
+        (Some((tau, _)), _) => {
+            let Some(us) = step.run_us else {
+                return Err("its synaptic current needs the duration of a step at T_max (`step_us`)".to_owned());
+            };
+            lost(us / (tau * 1e6)) / (step.seconds / tau)
+        }
+        (None, Some(tau)) => lost(step.seconds / tau) / (step.seconds / tau),
+        (None, None) => 1.0,
+    })
 }
+
+/// The neuron of a `Threshold`: one that keeps nothing of its membrane until the next step, or the
+/// next µs. Returns the thresholds' factors of the inputs too.
+///
+/// # Errors
+/// If a threshold is not above 0, because such a neuron fires without input.
+pub(super) fn threshold(step: Step, threshold: &Tensor, shape: Shape, dims: &[usize]) -> Result<Made, String> {
+    let Some(all) = spread_to(threshold, distinct(threshold, shape), shape, dims) else {
+        return Err(format!("`threshold` has the shape {:?} for a layer of {shape}", threshold.shape));
+    };
+    let first = all.first().copied().unwrap_or(1.0);
+    if let Some(t) = all.iter().find(|t| !(**t > 0.0 && (**t as f32) > 0.0)) {
+        return Err(format!(
+            "`threshold` is {t}: it fires without input, which no neuron here does; give a threshold above 0"
+        ));
+    }
+    let leak = match step.leak {
+        LeakRule::Step => Leak::Step(f32::MIN_POSITIVE),
+        LeakRule::Time => Leak::Time(FORGETS_US),
+    };
+    let neuron = Neuron { threshold: first as f32, leak, ..Neuron::lif() };
+    let gains: Vec<f64> = all.iter().map(|t| first / t).collect();
+    let gains = if gains.iter().all(|g| *g == 1.0) { None } else { Some(gains) };
+    Ok(Made { neuron, gains, notes: Vec::new() })
+}
+
+/// The time constant of a neuron that forgets within 1 µs.
+const FORGETS_US: f64 = 0.02;
 
 /// The leak of a cell with time constant τ whose framework keeps the fraction `lambda` per step.
 fn leaks(reader: Option<Reader>, step: Step, tau: Option<f64>, lambda: f64, notes: &mut Vec<Deviation>) -> Leak {

@@ -19,11 +19,12 @@ pub(super) struct Topology<'a> {
 }
 
 impl<'a> Topology<'a> {
-    /// Sorts the nodes of `graph`; the messages name `file`.
+    /// Sorts the nodes of `graph`, which has no loops (`loops::open` removes them); the messages name
+    /// `file`.
     ///
     /// # Errors
-    /// If the graph has not exactly one input and one output, if an edge names an unknown node, if
-    /// a node is not connected or if the graph has a loop.
+    /// If the graph has not exactly one input and one output, if an edge names an unknown node, or
+    /// if a node is not connected.
     pub fn new(graph: &'a Graph, file: &Path) -> Result<Self> {
         let refusal = |node: &str, problem: String| Error::NirNode { file: file.into(), node: node.into(), problem };
         let input = only_node(graph, "Input", |n| matches!(n, Node::Input { .. }), file)?;
@@ -63,35 +64,9 @@ impl<'a> Topology<'a> {
                 }
             }
         }
-        if order.len() < graph.nodes.len() {
-            let stuck: BTreeSet<&str> = waits.iter().filter(|w| *w.1 > 0).map(|w| *w.0).collect();
-            let looped = cycle(&stuck, &from);
-            let named: Vec<&str> = looped.iter().copied().take(8).collect();
-            let problem = format!(
-                "is part of a loop ({}); recurrent networks cannot run here, unroll the loop",
-                named.join(", ")
-            );
-            return Err(refusal(looped.first().copied().unwrap_or(input), problem));
-        }
         let readers = to.iter().map(|(k, t)| (*k, t.len())).collect();
         Ok(Self { input, output, order, from, readers })
     }
-}
-
-/// The nodes of one loop, sorted by name, among nodes that wait for one another.
-fn cycle<'a>(stuck: &BTreeSet<&'a str>, from: &BTreeMap<&'a str, Vec<&'a str>>) -> BTreeSet<&'a str> {
-    // Each stuck node waits for another stuck node, so following the edges backwards ends in a
-    // loop.
-    let before = |name: &str| from.get(name).into_iter().flatten().copied().find(|f| stuck.contains(f));
-    let (mut way, mut at) = (Vec::new(), stuck.first().copied());
-    while let Some(name) = at {
-        if let Some(begin) = way.iter().position(|n| *n == name) {
-            return way.split_off(begin).into_iter().collect();
-        }
-        way.push(name);
-        at = before(name);
-    }
-    stuck.clone()
 }
 
 /// The name of the only node of a kind.

@@ -63,13 +63,18 @@ fn put_node(g: &mut GroupBuilder, node: &Node) {
     }
     match node {
         Node::Input { shape } | Node::Output { shape } => sizes(g, "shape", shape),
+        Node::Conv1d(c) => {
+            integer(g, "stride", c.stride as i64);
+            padding(g, c.padding, |g, ends| integer(g, "padding", ends as i64));
+            integer(g, "dilation", c.dilation as i64);
+            integer(g, "groups", c.groups as i64);
+            if let Some(input) = c.input {
+                integer(g, "input_shape", input as i64);
+            }
+        }
         Node::Conv2d(c) => {
             pair(g, "stride", c.stride);
-            match c.padding {
-                Padding::Zeros(rows, columns) => pair(g, "padding", (rows, columns)),
-                Padding::Same => text(g, "padding", "same"),
-                Padding::Valid => text(g, "padding", "valid"),
-            }
+            padding(g, c.padding, |g, sides| pair(g, "padding", sides));
             pair(g, "dilation", c.dilation);
             integer(g, "groups", c.groups as i64);
             if let Some(input) = c.input {
@@ -86,6 +91,14 @@ fn put_node(g: &mut GroupBuilder, node: &Node) {
         }
         // Other nodes consist of arrays, written above, or are handled by the caller.
         _ => {}
+    }
+}
+
+fn padding<S>(g: &mut GroupBuilder, padding: Padding<S>, numbers: impl Fn(&mut GroupBuilder, S)) {
+    match padding {
+        Padding::Zeros(zeros) => numbers(g, zeros),
+        Padding::Same => text(g, "padding", "same"),
+        Padding::Valid => text(g, "padding", "valid"),
     }
 }
 

@@ -1,0 +1,134 @@
+//! Early exit in event time: a run stops at the event after which its answer is certain enough.
+//!
+//! [`tickless_net::Exit`] has the rules; its values are the readout Σ, so its gain is g/T_max
+//! ([`Confidence::exit`]). [`feed_until`] really stops: the events after the exit are not run.
+//! [`early_exits`] runs a recording once and returns where each of many exits would have stopped.
+
+use crate::decision::Decision;
+use crate::error::Result;
+use crate::session::{Session, values};
+use tickless_events::Recording;
+use tickless_net::{Confidence, Exit, ExitRule};
+
+/// The state of a run at its exit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Stop {
+    /// The answer.
+    pub decision: Decision,
+    /// Synaptic operations so far.
+    pub synaptic_ops: u64,
+    /// Whether the rule held; otherwise the recording ran to its end.
+    pub reached: bool,
+}
+
+impl Session {
+    /// Whether a run with the present readout stops.
+    pub fn stops(&self, exit: &Exit) -> bool {
+        exit.stops_at(exit.quantity_of(values(self.program(), self.memory())))
+    }
+
+    /// Processes a recording, as a continuation of the stream, until the exit's rule holds after an
+    /// event. Returns whether it held.
+    ///
+    /// # Errors
+    /// As [`Session::push`].
+    pub fn feed_until(&mut self, recording: &Recording, exit: &Exit) -> Result<bool> {
+        for event in recording.iter() {
+            self.push(event)?;
+            if self.stops(exit) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Runs one recording from rest to its end, and returns for each exit the moment at which a run with
+/// that exit stops. The confidences of the decisions are those of `confidence`.
+///
+/// # Errors
+/// If an event lies outside the input.
+pub fn early_exits(
+    session: &mut Session,
+    recording: &Recording,
+    exits: &[Exit],
+    confidence: &Confidence,
+) -> Result<Vec<Stop>> {
+    session.reset();
+    let mut stops: Vec<Option<Stop>> = vec![None; exits.len()];
+    let mut left = exits.len();
+    for event in recording.iter() {
+        session.push(event)?;
+        if left == 0 {
+            continue;
+        }
+        // Exits of one rule and gain share their quantity.
+        let mut known: Vec<(ExitRule, f64, f64)> = Vec::with_capacity(3);
+        for (exit, stop) in exits.iter().zip(&mut stops).filter(|(_, stop)| stop.is_none()) {
+            let found = known.iter().find(|k| k.0 == exit.rule && k.1 == exit.gain).map(|k| k.2);
+            let quantity = found.unwrap_or_else(|| {
+                let quantity = exit.quantity_of(values(session.program(), session.memory()));
+                known.push((exit.rule, exit.gain, quantity));
+                quantity
+            });
+            if exit.stops_at(quantity) {
+                *stop = Some(Stop::of(session, confidence, true));
+                left -= 1;
+            }
+        }
+    }
+    let end = Stop::of(session, confidence, false);
+    Ok(stops.into_iter().map(|stop| stop.unwrap_or(end)).collect())
+}
+
+impl Stop {
+    /// The state of a session.
+    pub fn of(session: &Session, confidence: &Confidence, reached: bool) -> Self {
+        Self { decision: session.decision(confidence), synaptic_ops: session.synaptic_ops(), reached }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::{CompileOptions, Program};
+    use tickless_events::{Event, Sensor};
+    use tickless_net::{Array, InputKind, NetworkBuilder, Shape, Weights};
+
+    /// A network with two pixels and two classes; each event of a pixel adds 1 to its class.
+    fn session() -> Session {
+        let mut b = NetworkBuilder::new("two", Shape::new(1, 1, 2), InputKind::Events);
+        b.linear(b.input(), 2, false);
+        let mut weights = Weights::default();
+        weights.insert("linear1.weight", Array::new(vec![2, 2], vec![1.0, 0.0, 0.0, 1.0]));
+        let net = b.build().unwrap();
+        Session::new(&Program::compile(&net, &weights, &CompileOptions::default()).unwrap())
+    }
+
+    fn recording() -> Recording {
+        let events = [(100, 0), (110, 1), (120, 1), (150, 1)].map(|(t_us, x)| Event { t_us, x, y: 0, on: true });
+        Recording::from_events(Sensor { width: 2, height: 1 }, &events).unwrap().0
+    }
+
+    #[test]
+    fn every_exit_is_where_a_run_of_its_own_stops() {
+        let confidence = Confidence { gain: 2.0, t_max: 2 };
+        let mut exits = Vec::new();
+        for rule in [ExitRule::Confidence, ExitRule::Margin, ExitRule::Entropy] {
+            exits.extend([0.0, 0.3, 0.6, 0.72, 0.8, 1.0].map(|alpha| confidence.exit(rule, alpha)));
+        }
+        let all = early_exits(&mut session(), &recording(), &exits, &confidence).unwrap();
+        for (exit, stop) in exits.iter().zip(&all) {
+            let mut alone = session();
+            let reached = alone.feed_until(&recording(), exit).unwrap();
+            assert_eq!(*stop, Stop::of(&alone, &confidence, reached), "{exit:?}");
+        }
+        // softmax of (1, 0), (1, 1), (1, 2), (1, 3).
+        let at = |k: usize| (all[k].decision.class, all[k].decision.events, all[k].synaptic_ops, all[k].reached);
+        assert_eq!(at(0), (0, 1, 1, true), "every confidence is above 0");
+        assert_eq!(at(3), (0, 1, 1, true), "1/(1 + e⁻¹) is above 0.72");
+        assert_eq!(at(4), (1, 4, 4, true), "1/(1 + e⁻²) is the first above 0.8");
+        assert_eq!(at(5), (1, 4, 4, false), "none is above 1");
+    }
+}

@@ -1,0 +1,140 @@
+//! Measures an operating point on some samples of a run: accuracy and cost. Each sample is loaded
+//! once.
+
+use super::Measured;
+use crate::Result;
+use crate::error::stop;
+use crate::operating_point::{ExitAt, OperatingPoint};
+use crate::simulate::load;
+use rayon::prelude::*;
+use tickless_engine::{CompileOptions, Confidence, Program, Session, Stop, early_exits};
+use tickless_net::answers::standard_error;
+use tickless_net::{Exit, LeakRule};
+use tickless_train::data::SampleId;
+use tickless_train::evaluate::{Operations, OverTime, Setting, over_time_with_operations, point_and_operations};
+use tickless_train::model::Model;
+use tickless_train::progress::Progress;
+use tickless_train::run::Loaded;
+
+/// Most samples that the synaptic operations of a search are counted on.
+pub(super) const COUNTED: usize = 200;
+
+impl Measured {
+    /// The results of a point that answered `correct` of `samples` samples with these operations.
+    fn of(point: OperatingPoint, correct: usize, samples: usize, operations: Operations) -> Self {
+        Self {
+            point,
+            accuracy: 100.0 * correct as f64 / samples.max(1) as f64,
+            standard_error: standard_error(correct, samples),
+            correct,
+            samples,
+            steps: None,
+            us: None,
+            events: None,
+            operations: operations.total(),
+            energy_nj: operations.energy_nj(),
+            ms: None,
+        }
+    }
+}
+
+/// Measures a point on `ids`; `gain` is the temperature of its exit.
+///
+/// # Errors
+/// If a sample cannot be decoded, the network cannot run so, or the user stops.
+pub fn measure(
+    run: &Loaded,
+    model: &Model,
+    ids: &[SampleId],
+    point: &OperatingPoint,
+    gain: f64,
+    progress: &dyn Progress,
+) -> Result<Measured> {
+    match point {
+        OperatingPoint::Clocked { configuration, leak, exit: None } => {
+            at_configuration(run, model, ids, (configuration, *leak), usize::MAX, progress)
+        }
+        OperatingPoint::Clocked { configuration, leak, exit: Some(exit) } => {
+            let steps = configuration.first().copied().unwrap_or(1);
+            let all = over_time_with_operations(model, &setting(run, ids), steps, *leak, progress)?;
+            Ok(at_exit(&all, point, *exit, gain))
+        }
+        OperatingPoint::EventDriven { exit, .. } => {
+            let exits: Vec<ExitAt> = exit.iter().copied().collect();
+            progress.start("event-driven", ids.len() as u64, "recording");
+            let all = event_driven(run, ids, point, &exits, gain, progress)?;
+            progress.finish();
+            // With an exit, the last entry is the run to the end.
+            all.into_iter().next().ok_or(crate::Error::NoRecordings)
+        }
+    }
+}
+
+pub(super) fn setting<'a>(run: &'a Loaded, ids: &'a [SampleId]) -> Setting<'a> {
+    let (t_max, step_us, batch) = (run.facts.t_max, run.facts.step_us, run.recipe.eval.batch);
+    Setting { source: &run.source, ids, t_max, step_us, batch }
+}
+
+/// Measures a configuration without an exit; operations are counted on the first `counted` samples.
+pub(super) fn at_configuration(
+    run: &Loaded,
+    model: &Model,
+    ids: &[SampleId],
+    (configuration, leak): (&[usize], LeakRule),
+    counted: usize,
+    progress: &dyn Progress,
+) -> Result<Measured> {
+    let (score, operations) = point_and_operations(model, &setting(run, ids), configuration, leak, counted, progress)?;
+    let point = OperatingPoint::Clocked { configuration: configuration.to_vec(), leak, exit: None };
+    let steps = configuration.iter().sum::<usize>() as f64 / configuration.len().max(1) as f64;
+    Ok(Measured { steps: Some(steps), ..Measured::of(point, score.correct, score.samples, operations) })
+}
+
+/// What a run that stops at an exit would give, from the run to the end.
+pub(super) fn at_exit(all: &OverTime, point: &OperatingPoint, exit: ExitAt, gain: f64) -> Measured {
+    let exited = all.exits(&Exit { rule: exit.rule, alpha: exit.alpha, gain });
+    let operations = exited.operations.unwrap_or_default();
+    let measured = Measured::of(point.with_exit(Some(exit)), exited.correct, exited.samples, operations);
+    Measured { steps: Some(exited.mean_steps()), ..measured }
+}
+
+/// Measures event-driven runs with each of these exits, and last one to the end, from one run.
+///
+/// # Errors
+/// As [`measure`].
+pub fn event_driven(
+    run: &Loaded,
+    ids: &[SampleId],
+    point: &OperatingPoint,
+    exits: &[ExitAt],
+    gain: f64,
+    progress: &dyn Progress,
+) -> Result<Vec<Measured>> {
+    let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
+    let program = Program::compile(&point.network(&run.network), &run.weights, &options)?;
+    let confidence = Confidence { gain: gain as f32, t_max: run.facts.t_max };
+    let rules: Vec<Exit> = exits.iter().map(|e| confidence.exit(e.rule, e.alpha)).collect();
+    let one = |session: &mut Session, &id: &SampleId| -> Result<(Vec<Stop>, usize)> {
+        stop(progress)?;
+        let mut stops = early_exits(session, load(run, id)?.as_ref(), &rules, &confidence)?;
+        stops.push(Stop::of(session, &confidence, false));
+        progress.advance(1, "");
+        Ok((stops, run.source.label(id)))
+    };
+    let all: Vec<(Vec<Stop>, usize)> =
+        ids.par_iter().map_init(|| Session::new(&program), one).collect::<Result<_>>()?;
+    let n = all.len().max(1) as f64;
+    let of = |k: usize, exit: Option<ExitAt>| {
+        let mean = |f: &dyn Fn(&Stop) -> f64| all.iter().map(|(stops, _)| f(&stops[k])).sum::<f64>() / n;
+        let correct = all.iter().filter(|(stops, label)| stops[k].decision.class == *label).count();
+        let operations = Operations { accumulates: mean(&|s| s.synaptic_ops as f64), multiplies: 0.0 };
+        let measured = Measured::of(point.with_exit(exit), correct, all.len(), operations);
+        Measured {
+            us: Some(mean(&|s| s.decision.us as f64)),
+            events: Some(mean(&|s| s.decision.events as f64)),
+            ..measured
+        }
+    };
+    let of_exits = exits.iter().enumerate().map(|(k, exit)| of(k, Some(*exit)));
+    Ok(of_exits.chain([of(exits.len(), None)]).collect())
+}

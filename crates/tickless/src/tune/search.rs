@@ -1,0 +1,288 @@
+//! The search for an operating point on the validation part.
+//!
+//! ```text
+//! one T          every T from 1 to T_max, with each leak rule of the recipe
+//! early exit     at T_max, each rule with 24 thresholds; near the budget the threshold is bisected
+//! T per stage    from the best T on, one stage is moved by one step at a time, to the best
+//!                neighbour, as long as that is better
+//! event-driven   with the best refractory period or lower limit, with each rule and threshold
+//! ```
+//!
+//! One set of weights runs them all. Every choice between equals goes to the one that was measured
+//! first, so the search is deterministic, unless the budget is a time.
+
+use super::measure::{COUNTED, at_configuration, at_exit, event_driven, setting};
+use super::{Budget, Measured, Quantity};
+use crate::error::stop;
+use crate::operating_point::{EventNeurons, ExitAt, OperatingPoint};
+use crate::simulate::{possible, tune as neurons};
+use crate::temperature::temperature;
+use crate::{Error, Result};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+use tickless_net::{Exit, ExitRule, InputKind, LeakRule};
+use tickless_train::data::SampleId;
+use tickless_train::evaluate::{OverTime, early_exit, over_time_with_operations};
+use tickless_train::model::Model;
+use tickless_train::progress::{Progress, Silent};
+use tickless_train::run::Loaded;
+
+/// What to search.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The budget.
+    pub budget: Budget,
+    /// Most validation samples; 0 for all.
+    pub limit: usize,
+    /// Most configurations of several T to measure.
+    pub mixed: usize,
+    /// Whether to search runs with time steps.
+    pub clocked: bool,
+    /// Whether to search event-driven runs, if the network can run so.
+    pub event_driven: bool,
+}
+
+impl Plan {
+    /// A search of everything, on the whole validation part.
+    pub fn new(budget: Budget) -> Self {
+        Self { budget, limit: 0, mixed: 40, clocked: true, event_driven: true }
+    }
+}
+
+/// All points of the plan, measured on the validation part.
+///
+/// # Errors
+/// [`Error::NoValidation`]; if a sample cannot be decoded, or the user stops.
+pub fn search(run: &Loaded, model: &Model, plan: &Plan, progress: &dyn Progress) -> Result<Vec<Measured>> {
+    let all = &run.parts.validation;
+    let ids = &all[..if plan.limit == 0 { all.len() } else { plan.limit.min(all.len()) }];
+    if ids.is_empty() {
+        return Err(Error::NoValidation);
+    }
+    let search = Search { run, model, plan, ids, progress, quiet: Quiet(progress) };
+    let mut tried = Vec::new();
+    if plan.clocked {
+        search.one_t(&mut tried)?;
+        search.mixed(&mut tried)?;
+        search.exits(&mut tried)?;
+    }
+    // An event-driven run has no steps.
+    if plan.event_driven && possible(run).is_ok() && plan.budget.quantity != Quantity::Steps {
+        search.event_driven(&mut tried)?;
+    }
+    Ok(tried)
+}
+
+/// Passes on requests to stop and shows nothing.
+struct Quiet<'a>(&'a dyn Progress);
+
+impl Progress for Quiet<'_> {
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
+}
+
+struct Search<'a> {
+    run: &'a Loaded,
+    model: &'a Model,
+    plan: &'a Plan,
+    ids: &'a [SampleId],
+    progress: &'a dyn Progress,
+    quiet: Quiet<'a>,
+}
+
+/// The thresholds of a rule that are tried.
+fn grid(rule: ExitRule) -> Vec<f64> {
+    let tens = (1..20).map(|k| f64::from(k) / 20.0);
+    let near = [0.97, 0.98, 0.99, 0.995, 0.999];
+    let rising: Vec<f64> = tens.chain(near).collect();
+    match rule {
+        ExitRule::Confidence | ExitRule::Margin => rising,
+        // Rounded, because 1 − 0.97 is not 0.03 in binary.
+        ExitRule::Entropy => rising.into_iter().map(|a| ((1.0 - a) * 1e6).round() / 1e6).collect(),
+    }
+}
+
+const RULES: [ExitRule; 3] = [ExitRule::Confidence, ExitRule::Margin, ExitRule::Entropy];
+
+impl Search<'_> {
+    fn times(&self) -> bool {
+        self.plan.budget.quantity == Quantity::Ms
+    }
+
+    fn leaks(&self) -> Vec<LeakRule> {
+        match self.run.network.input().kind {
+            InputKind::Image => vec![LeakRule::Step],
+            InputKind::Events => self.run.recipe.eval.leak.clone(),
+        }
+    }
+
+    /// Measures a configuration and, for a budget of time, its time.
+    fn configuration(&self, configuration: &[usize], leak: LeakRule) -> Result<Measured> {
+        let at = (configuration, leak);
+        let measured = at_configuration(self.run, self.model, self.ids, at, COUNTED, &self.quiet)?;
+        self.progress.advance(1, &format!("{}  {:.1} %", measured.point, measured.accuracy));
+        if !self.times() {
+            return Ok(measured);
+        }
+        // Once more without counting.
+        let begun = Instant::now();
+        at_configuration(self.run, self.model, self.ids, at, 0, &self.quiet)?;
+        let ms = begun.elapsed().as_secs_f64() * 1e3 / self.ids.len() as f64;
+        Ok(Measured { ms: Some(ms), ..measured })
+    }
+
+    fn one_t(&self, tried: &mut Vec<Measured>) -> Result<()> {
+        let t_max = self.run.facts.t_max;
+        self.progress.start("one T", (t_max * self.leaks().len()) as u64, "setting");
+        for leak in self.leaks() {
+            for t in 1..=t_max {
+                // At T_max the leak rules are equal.
+                if t == t_max && leak != self.leaks()[0] {
+                    continue;
+                }
+                tried.push(self.configuration(&vec![t; self.run.network.stages()], leak)?);
+            }
+        }
+        self.progress.finish();
+        Ok(())
+    }
+
+    fn mixed(&self, tried: &mut Vec<Measured>) -> Result<()> {
+        let best = |tried: &[Measured]| -> Option<Measured> {
+            tried.iter().reduce(|best, m| if self.plan.budget.prefers(m, best) { m } else { best }).cloned()
+        };
+        if self.run.network.stages() < 2 {
+            return Ok(());
+        }
+        let t_max = self.run.facts.t_max;
+        let mut left = self.plan.mixed;
+        self.progress.start("T per stage", left as u64, "setting");
+        while let Some(Measured { point: OperatingPoint::Clocked { configuration, leak, .. }, .. }) = best(tried) {
+            let known = |c: &[usize]| {
+                tried.iter().any(|m| {
+                    matches!(&m.point, OperatingPoint::Clocked { configuration, leak: l, .. } if configuration == c && *l == leak)
+                })
+            };
+            let moved = |stage: usize, up: bool| {
+                let mut c = configuration.clone();
+                c[stage] = if up { c[stage] + 1 } else { c[stage].checked_sub(1)? };
+                ((1..=t_max).contains(&c[stage]) && !known(&c)).then_some(c)
+            };
+            let neighbours = (0..configuration.len()).flat_map(|s| [false, true].map(|up| moved(s, up)));
+            let neighbours: Vec<Vec<usize>> = neighbours.flatten().take(left).collect();
+            if neighbours.is_empty() {
+                break;
+            }
+            left -= neighbours.len();
+            let before = tried.len();
+            for c in &neighbours {
+                tried.push(self.configuration(c, leak)?);
+            }
+            // Without a better neighbour the search has ended.
+            let old = best(&tried[..before]);
+            if old == best(tried) {
+                break;
+            }
+        }
+        self.progress.finish();
+        Ok(())
+    }
+
+    fn exits(&self, tried: &mut Vec<Measured>) -> Result<()> {
+        let t_max = self.run.facts.t_max;
+        if t_max < 2 {
+            return Ok(());
+        }
+        let leak = self.leaks()[0];
+        let point = OperatingPoint::steps(&self.run.network, t_max, leak);
+        let gain = temperature(self.run, self.model, &point, &self.quiet)?.gain;
+        self.progress.start("early exit", self.ids.len() as u64, "sample");
+        let setting = setting(self.run, self.ids);
+        let all = over_time_with_operations(self.model, &setting, t_max, leak, self.progress)?;
+        for rule in RULES {
+            let mut measured: Vec<Measured> =
+                grid(rule).into_iter().map(|alpha| at_exit(&all, &point, ExitAt { rule, alpha }, gain)).collect();
+            measured.extend(self.bisected(&all, &point, rule, &measured, gain));
+            if self.times() {
+                for m in measured.iter_mut().step_by(4) {
+                    m.ms = self.time_of_exit(m, t_max, leak, gain)?;
+                }
+            }
+            tried.extend(measured);
+        }
+        self.progress.finish();
+        Ok(())
+    }
+
+    /// Between the last threshold of the grid that meets the budget and the next, which does not:
+    /// thresholds that come nearer to the budget.
+    fn bisected(
+        &self,
+        all: &OverTime,
+        point: &OperatingPoint,
+        rule: ExitRule,
+        grid: &[Measured],
+        gain: f64,
+    ) -> Vec<Measured> {
+        let budget = &self.plan.budget;
+        if !matches!(budget.quantity, Quantity::Steps | Quantity::Operations | Quantity::Energy) {
+            return Vec::new();
+        }
+        let alpha = |m: &Measured| m.point.exit().map_or(0.0, |e| e.alpha);
+        let Some(k) = grid.windows(2).position(|pair| budget.is_met(&pair[0]) && !budget.is_met(&pair[1])) else {
+            return Vec::new();
+        };
+        let (mut inside, mut outside) = (alpha(&grid[k]), alpha(&grid[k + 1]));
+        let mut found = Vec::new();
+        for _ in 0..12 {
+            let middle = (((inside + outside) / 2.0) * 1e5).round() / 1e5;
+            if middle == inside || middle == outside {
+                break;
+            }
+            let m = at_exit(all, point, ExitAt { rule, alpha: middle }, gain);
+            if budget.is_met(&m) {
+                inside = middle
+            } else {
+                outside = middle
+            }
+            found.push(m);
+        }
+        found
+    }
+
+    /// Milliseconds per sample of a run that really stops.
+    fn time_of_exit(&self, m: &Measured, steps: usize, leak: LeakRule, gain: f64) -> Result<Option<f64>> {
+        stop(self.progress)?;
+        let Some(ExitAt { rule, alpha }) = m.point.exit() else { return Ok(None) };
+        let exit = Exit { rule, alpha, gain };
+        let (_, passed) = early_exit(self.model, &setting(self.run, self.ids), steps, leak, &exit, &self.quiet)?;
+        Ok(Some(passed.as_secs_f64() * 1e3 / self.ids.len() as f64))
+    }
+
+    fn event_driven(&self, tried: &mut Vec<Measured>) -> Result<()> {
+        let tuned = neurons::tune(self.run, self.plan.limit, self.progress, &AtomicBool::new(false))?;
+        let values = tuned.tried[tuned.best].values.clone();
+        let neurons = Some(EventNeurons { knob: tuned.knob, values });
+        let point = OperatingPoint::EventDriven { neurons, exit: None };
+        let gain = temperature(self.run, self.model, &point, &self.quiet)?.gain;
+        let exits: Vec<ExitAt> = RULES
+            .into_iter()
+            .flat_map(|rule| grid(rule).into_iter().map(move |alpha| ExitAt { rule, alpha }))
+            .collect();
+        self.progress.start("event-driven", self.ids.len() as u64, "recording");
+        let mut measured = event_driven(self.run, self.ids, &point, &exits, gain, self.progress)?;
+        self.progress.finish();
+        if self.times() {
+            let begun = Instant::now();
+            event_driven(self.run, self.ids, &point, &[], gain, &Silent)?;
+            let ms = begun.elapsed().as_secs_f64() * 1e3 / self.ids.len() as f64;
+            if let Some(to_the_end) = measured.last_mut() {
+                to_the_end.ms = Some(ms);
+            }
+        }
+        tried.append(&mut measured);
+        Ok(())
+    }
+}
