@@ -126,9 +126,10 @@ mod tests {
         }
         // softmax of (1, 0), (1, 1), (1, 2), (1, 3).
         let at = |k: usize| (all[k].decision.class, all[k].decision.events, all[k].synaptic_ops, all[k].reached);
-        assert_eq!(at(0), (0, 1, 1, true), "every confidence is above 0");
-        assert_eq!(at(3), (0, 1, 1, true), "1/(1 + e⁻¹) is above 0.72");
-        assert_eq!(at(4), (1, 4, 4, true), "1/(1 + e⁻²) is the first above 0.8");
-        assert_eq!(at(5), (1, 4, 4, false), "none is above 1");
+        // Each event meets the weights to both classes.
+        assert_eq!(at(0), (0, 1, 2, true), "every confidence is above 0");
+        assert_eq!(at(3), (0, 1, 2, true), "1/(1 + e⁻¹) is above 0.72");
+        assert_eq!(at(4), (1, 4, 8, true), "1/(1 + e⁻²) is the first above 0.8");
+        assert_eq!(at(5), (1, 4, 8, false), "none is above 1");
     }
 }

@@ -32,7 +32,7 @@ use tickless_train::run::Loaded;
   tickless predict runs/nmnist-mtt-seed1 a.bin --configuration 4,2,1
   tickless predict runs/nmnist-mtt-seed1 a.bin --event-driven --json
   tickless predict runs/cifar10-resnet18-mtt-seed1000 cat.png --scale
-  camera | tickless predict runs/nmnist-mtt-seed1 - --window-ms 200 --silence-ms 50
+  tickless predict runs/nmnist-mtt-seed1 - --window-ms 200 < /dev/camera     a stream
 
 The answers are those of `tickless eval` and `tickless simulate` for the same file. The
 confidence is calibrated on the validation part of the run, once for each setting; the run

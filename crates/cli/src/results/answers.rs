@@ -118,8 +118,8 @@ impl StoredAnswers {
         if (self.classes, &self.labels) != (empty.classes, &empty.labels) {
             return Err("is of other samples".into());
         }
-        let all = self.points.iter().map(|p| &p.answers).chain(&self.event_driven);
-        all.map(|a| a.read(self.classes, run.parts.test.len()).map(|_| ())).collect()
+        let mut all = self.points.iter().map(|p| &p.answers).chain(&self.event_driven);
+        all.try_for_each(|a| a.read(self.classes, run.parts.test.len()).map(|_| ()))
     }
 
     /// The answers at a configuration and leak, if they are stored.

@@ -88,7 +88,8 @@ fn every_sample_is_a_row_of_the_file_and_the_rows_add_up_to_the_accuracy() {
     let rows: Vec<Vec<&str>> = lines.map(|l| l.split(',').collect()).collect();
     assert_eq!(rows.len(), 40 * list(&result, "points").len());
     for p in list(&result, "points") {
-        let own = |r: &&Vec<&str>| r[0] == p["configuration"][0].to_string() && p["leak"] == r[1];
+        let steps = p["configuration"][0].to_string();
+        let own = |r: &&Vec<&str>| r[0] == steps && p["leak"] == r[1];
         let right = rows.iter().filter(own).filter(|r| r[10] == "true").count();
         assert_eq!(right as f64, number(p, "correct"));
     }

@@ -87,14 +87,13 @@ fn spread(
         (0..axis.kernel).map(tap).collect()
     };
     let (down, across) = (reaches(row, output.height, input.height), reaches(column, output.width, input.width));
+    let places = || (0..input.height).flat_map(|y| (0..input.width).map(move |x| (y, x)));
     let mut all = Vec::with_capacity(input.len());
     for channel in counts.chunks_exact(rows * columns) {
-        for y in 0..input.height {
-            for x in 0..input.width {
-                let tap = |(k, n): (usize, &u32)| if down[k / columns][y] && across[k % columns][x] { *n } else { 0 };
-                all.push(channel.iter().enumerate().map(tap).sum::<u32>());
-            }
-        }
+        all.extend(places().map(|(y, x)| {
+            let tap = |(k, n): (usize, &u32)| if down[k / columns][y] && across[k % columns][x] { *n } else { 0 };
+            channel.iter().enumerate().map(tap).sum::<u32>()
+        }));
     }
     let sum = all.iter().map(|n| u64::from(*n)).sum();
     (all, sum)
