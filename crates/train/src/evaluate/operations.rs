@@ -222,7 +222,7 @@ mod tests {
         values[27 + 4] = 2.0;
         values[27 + 1] = -1.0;
         let input = Sequence::from_values(values, [2, 2, 1, 3, 3], &Device::flex());
-        let mut all = vec![Operations::default(); 4];
+        let mut all = [Operations::default(); 4];
         counter.count(NodeId::Input, &input, |step, sample, n| all[2 * step + sample] += n);
         let pairs: Vec<(f64, f64)> = all.iter().map(|o| (o.accumulates, o.multiplies)).collect();
         assert_eq!(pairs, [(4.0 * 4.0, 0.0), (0.0, 0.0), (0.0, 0.0), (0.0, 4.0 * (9.0 + 6.0))]);
