@@ -31,6 +31,9 @@ const SIZE: Spot = (960.0, 420.0);
 const TOP: f64 = 84.0;
 const BOTTOM: f64 = 352.0;
 
+/// What a point costs.
+type Cost = fn(&ExitPoint) -> f64;
+
 /// The picture; `time` names the quantity of [`ExitPoint::time`], `whole` is the run without an exit.
 /// `None` without points, or if no value is finite.
 pub(crate) fn picture(lines: &[ExitLine], whole: ExitPoint, time: &str) -> Option<Picture> {
@@ -46,9 +49,8 @@ pub(crate) fn picture(lines: &[ExitLine], whole: ExitPoint, time: &str) -> Optio
     let mut picture = Picture::new("early-exit", title, SIZE.0, SIZE.1);
     let names: Vec<(usize, &str)> = lines.iter().enumerate().map(|(k, l)| (k, l.name.as_str())).collect();
     key(&mut picture, &names, 66.0, 22.0, SIZE.0 - 8.0);
-    let panels: [(Spot, &str, fn(&ExitPoint) -> f64); 2] =
-        [((66.0, 466.0), time, |p| p.time), ((546.0, 946.0), "synaptic operations of a sample", |p| p.operations)];
-    for ((left, right), what, cost) in panels {
+    let costs: [(&str, Cost); 2] = [(time, |p| p.time), ("synaptic operations of a sample", |p| p.operations)];
+    for ((left, right), (what, cost)) in [(66.0, 466.0), (546.0, 946.0)].into_iter().zip(costs) {
         let panel = Panel { left, top: TOP, right, bottom: BOTTOM };
         panel.y_axis(&mut picture, &y, &y_ticks, "accuracy, %");
         let (_, most) = extent(points().map(cost))?;
