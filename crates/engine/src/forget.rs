@@ -160,7 +160,8 @@ mod tests {
             readout.take(&mut session);
         }
         assert_eq!(readout.values().collect::<Vec<_>>(), [0.0, 2.0]);
-        (session.reset(), readout.reset());
+        session.reset();
+        readout.reset();
         assert_eq!(readout.values().count(), 0);
         session.push(Event { t_us: 3, x: 0, y: 0, on: true }).unwrap();
         readout.take(&mut session);

@@ -87,8 +87,9 @@ fn fitted(run: &Loaded, model: &Model, at: &OperatingPoint, progress: &dyn Progr
     progress.start("confidence", ids.len() as u64, "sample");
     prefetch(&run.source, ids, run.recipe.eval.batch.min(2000 / most).max(1), false, frames, None, |_, batch| {
         let (input, labels) = batch.into_sequence(model.device());
+        let count = labels.len() as u64;
         readouts.extend(mean_logits(run, model, input, configuration, *leak)?.into_iter().zip(labels));
-        progress.advance(0, "");
+        progress.advance(count, "");
         match progress.cancelled() {
             true => Err(tickless_train::Error::Cancelled { task: "the fit of the confidence" }),
             false => Ok(()),

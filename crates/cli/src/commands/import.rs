@@ -33,7 +33,7 @@ use tickless_train::run::{Base, Job, RunFacts, train};
 #[command(after_help = "Examples:
   tickless import net.nir --recipe recipes/nmnist.toml --data ~/data/nmnist --dialect sinabs
   tickless import net.nir --recipe recipes/nmnist.toml --data ~/data/nmnist --json
-  tickless import two.nir --recipe recipes/shd.toml --data ~/data/shd --input-node left --output-node word
+  tickless import two.nir --recipe shd.toml --input-node left --output-node word
   tickless import resnet18.pth --recipe mine.toml --dry-run               what matches what?
   tickless import net.pt --recipe mine.toml --map names.toml --entry model
 

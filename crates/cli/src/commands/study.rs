@@ -32,11 +32,11 @@ use tickless_train::run::RunFolder;
   tickless study chip runs/cnn_sinabs --counts speck_counts.csv --published docs/chip-nmnist.csv --steps 10,300
   tickless study robustness runs/nmnist-sdt-seed1 runs/nmnist-mtt-seed1 -o robustness
 
-`no-clock` and `robustness`: every run keeps what was measured (`no-clock.json`, `robustness.json`), so
-the same command continues where it was stopped. `chip`: which settings of the engine (8 bit, lower
-limit, order, service time, queue, jitter) come nearest to spikes that were measured on a chip;
-docs/chip.md has an example. The weights do not change. All event-driven numbers are this simulator's;
-only the counts and accuracies that you give are a chip's.")]
+`no-clock` and `robustness`: every run keeps what was measured (`no-clock.json` and
+`robustness.json`), so the same command continues where it was stopped. `chip`: which settings of
+the engine (8 bit, lower limit, order, service time, queue, jitter) come nearest to spikes that
+were measured on a chip; docs/chip.md has an example. The weights do not change. All event-driven
+numbers are this simulator's; only the counts and accuracies that you give are a chip's.")]
 pub struct Study {
     #[command(subcommand)]
     what: What,

@@ -234,7 +234,7 @@ impl Traced {
                 Observable::Grid(Grid {
                     data: values,
                     shape: [all.len(), rows, neurons],
-                    dt: self.grid_us * 1e-6,
+                    dt: self.grid_us / 1e6,
                     boolean,
                 })
             };
@@ -242,7 +242,7 @@ impl Traced {
             if let Some(spikes) = &layer.spikes {
                 let samples: Vec<Vec<DataEvent>> = spikes.iter().map(|s| joined(s)).collect();
                 let valued = samples.iter().flatten().any(|e| e.value != 1.0);
-                let t_max = (self.end_us + 1) as f64 * 1e-6;
+                let t_max = (self.end_us + 1) as f64 / 1e6;
                 node.insert("spikes".to_owned(), Observable::Events(Events { samples, neurons, t_max, valued }));
             }
             if let Some(counts) = &layer.counts {
@@ -261,7 +261,8 @@ impl Traced {
 fn joined(spikes: &[(u64, usize)]) -> Vec<DataEvent> {
     let mut all: Vec<DataEvent> = Vec::with_capacity(spikes.len());
     for &(t_us, neuron) in spikes {
-        let time = t_us as f64 * 1e-6;
+        // The quotient is the number that 0.00001 is read as; a product with 1e-6 can differ from it.
+        let time = t_us as f64 / 1e6;
         match all.last_mut() {
             Some(last) if last.neuron == neuron && last.time == time => last.value += 1.0,
             _ => all.push(DataEvent { neuron, time, value: 1.0 }),
