@@ -30,8 +30,10 @@ fn folder(scratch: &Scratch, set: &str) -> String {
         "mnist-dvs-sim" => "mnist",
         other => other,
     };
-    // Of N-Caltech101 the shared data have one recording.
-    if let Some(path) = data(folder_of).filter(|_| set != "ncaltech101") {
+    // The shared data have no other set whole.
+    if ["nmnist", "mnist", "mnist-dvs"].contains(&folder_of)
+        && let Some(path) = data(folder_of)
+    {
         return path.to_str().expect("a path of text").to_owned();
     }
     let mut r = Rng(7);

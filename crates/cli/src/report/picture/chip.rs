@@ -81,8 +81,8 @@ pub(crate) fn picture(data: &ChipPicture) -> Option<Picture> {
         list.extend(data.settings.iter().map(|(name, d)| (name.clone(), 100.0 * d, ENGINE, 2)));
     });
     let accuracies = data.published.iter().map(|p| p.1).chain(data.ours.iter().map(|o| o.1));
-    if let Some((low, high)) = extent(accuracies) {
-        let range = ((low - 2.0).max(0.0), high.max(low + 1.0));
+    if let Some((_, high)) = extent(accuracies) {
+        let range = (0.0, high.max(1.0));
         bars(&mut picture, (half + 8.0, WIDTH - 16.0), lists, "accuracy, %", range, |list| {
             let index = |chip: bool| if chip { CHIP } else { 7 };
             list.extend(data.published.iter().map(|(n, a, chip)| (n.clone(), *a, index(*chip), 2)));
