@@ -1,7 +1,8 @@
 //! Early exit in event time: a run stops at the event after which its answer is certain enough.
 //!
 //! [`tickless_net::Exit`] has the rules; its values are the readout Σ, so its gain is g/T_max
-//! ([`Confidence::exit`]). [`feed_until`] really stops: the events after the exit are not run.
+//! ([`Confidence::exit`]). [`Session::feed_until`] really stops: it does not run the events after the
+//! exit.
 //! [`early_exits`] runs a recording once and returns where each of many exits would have stopped.
 
 use crate::decision::Decision;

@@ -209,7 +209,7 @@ fn clocked(
 }
 
 impl Traced {
-    /// The bytes of a file of NumPy arrays (npz); see [`npz`].
+    /// The bytes of a file of NumPy arrays (npz).
     ///
     /// # Errors
     /// If the archive cannot be made.
