@@ -4,7 +4,9 @@ use super::Compression;
 #[cfg(feature = "zstd")]
 use super::frame::MOST;
 use super::frame::{self, Frames};
-use crate::problem::{PacketProblem, Problem};
+#[cfg(feature = "zstd")]
+use crate::problem::PacketProblem;
+use crate::problem::Problem;
 
 /// The bytes of a packet, or a description of what is wrong with it.
 pub type Unpacked<'a> = Result<&'a [u8], Problem>;
