@@ -69,7 +69,7 @@ pub struct RecipeArgs {
 pub struct RunArgs {
     /// Run folder.
     pub run: PathBuf,
-    /// Folder or zip of the data set, if it is no longer where the recipe says.
+    /// Folder or zip of the data set, if the recipe names a place where it is not.
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
 }

@@ -76,19 +76,8 @@ pub fn course(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program::{CompileOptions, Program};
+    use crate::two_classes::session;
     use tickless_events::{Event, Sensor};
-    use tickless_net::{Array, InputKind, NetworkBuilder, Shape, Weights};
-
-    /// A network with two pixels and two classes; each event of a pixel adds 1 to its class.
-    fn session() -> Session {
-        let mut b = NetworkBuilder::new("two", Shape::new(1, 1, 2), InputKind::Events);
-        b.linear(b.input(), 2, false);
-        let mut weights = Weights::default();
-        weights.insert("linear1.weight", Array::new(vec![2, 2], vec![1.0, 0.0, 0.0, 1.0]));
-        let net = b.build().unwrap();
-        Session::new(&Program::compile(&net, &weights, &CompileOptions::default()).unwrap())
-    }
 
     fn recording(events: &[(u64, u16)]) -> Recording {
         let events: Vec<Event> = events.iter().map(|&(t_us, x)| Event { t_us, x, y: 0, on: true }).collect();

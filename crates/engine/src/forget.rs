@@ -24,7 +24,7 @@ pub enum Forgetting {
     /// It keeps the last µs.
     #[default]
     Window,
-    /// What it has decays exponentially.
+    /// Its sums decay exponentially.
     Leak,
 }
 
@@ -110,19 +110,8 @@ impl Readout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program::{CompileOptions, Program};
+    use crate::two_classes::session;
     use tickless_events::Event;
-    use tickless_net::{Array, InputKind, NetworkBuilder, Shape, Weights};
-
-    /// A network with two pixels and two classes; each event of a pixel adds 1 to its class.
-    fn session() -> Session {
-        let mut b = NetworkBuilder::new("two", Shape::new(1, 1, 2), InputKind::Events);
-        b.linear(b.input(), 2, false);
-        let mut weights = Weights::default();
-        weights.insert("linear1.weight", Array::new(vec![2, 2], vec![1.0, 0.0, 0.0, 1.0]));
-        let net = b.build().unwrap();
-        Session::new(&Program::compile(&net, &weights, &CompileOptions::default()).unwrap())
-    }
 
     /// The sums after each event of pixel 0.
     fn sums(how: Forgetting, us: u64, times: &[u64]) -> Vec<f64> {

@@ -73,6 +73,8 @@ pub mod session;
 pub mod sink;
 pub mod summary;
 mod table;
+#[cfg(test)]
+mod two_classes;
 
 pub use asynchrony::{AsyncSession, Asynchrony, Core, Order, Traffic};
 pub use course::{Course, Moments, course};

@@ -29,7 +29,7 @@ pub struct Report {
     /// Folder of the report (default: `report` in the first run's folder).
     #[arg(long, short)]
     output: Option<PathBuf>,
-    /// Folder or zip of the data set, if it is no longer where the recipes say.
+    /// Folder or zip of the data set, if the recipes name a place where it is not.
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// Headline.

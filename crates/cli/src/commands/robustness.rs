@@ -51,7 +51,7 @@ pub struct RobustnessArgs {
     /// Samples that the gradient norms are measured on (0 for none).
     #[arg(long, default_value_t = 200)]
     gradients: usize,
-    /// Folder or zip of the data set, if it is no longer where the recipes say.
+    /// Folder or zip of the data set, if the recipes name a place where it is not.
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// Folder for the table (`robustness.json`) and the picture; without it they are not written.

@@ -69,7 +69,7 @@ struct NoClockArgs {
     /// The values that run clocked at all these steps (default: the first and the last value).
     #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
     clocked: Vec<String>,
-    /// Folder or zip of the data set, if it is no longer where the recipes say.
+    /// Folder or zip of the data set, if the recipes name a place where it is not.
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// Folder for the table (`no-clock.json`) and the picture; without it they are not written.

@@ -124,7 +124,7 @@ fn stored_answers_of_another_run_or_changed_ones_are_left_out_with_a_warning() {
     scratch.write("other/answers.json", &whole);
     let said = scratch.ok(&["report", "other"]);
     assert!(said.stderr.contains("was measured on other weights"), "{said:#?}");
-    // What cannot be read is replaced when it is measured again.
+    // A new evaluation replaces answers that cannot be read.
     scratch.ok(&["eval", "run"]);
     assert_eq!(scratch.read("run/answers.json"), whole, "the same weights give the same answers");
 }

@@ -392,7 +392,7 @@ fn path(spots: &[(f64, f64)]) -> String {
 }
 
 /// A drawing without text, with its title and what it shows. The script moves the line `now` and the
-/// veil over what comes later.
+/// band that dims the later moments.
 fn drawing(title: &str, about: &str, content: &str) -> String {
     format!(
         "<figure class=\"strip\"><figcaption><strong>{title}.</strong> {about}</figcaption>\n\

@@ -152,7 +152,7 @@ pub(crate) trait Membranes {
     fn after<const W: usize>(&mut self, b: usize, v: [f32; W]);
 }
 
-/// Neurons that begin at rest, and whose end nobody reads.
+/// Neurons that begin at rest and whose last potentials are dropped, because no step follows.
 pub(crate) struct AtRest;
 
 impl Membranes for AtRest {

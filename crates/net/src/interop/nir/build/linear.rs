@@ -191,8 +191,8 @@ impl Build<'_> {
         let (Ok(first), Ok(last)) = (usize::try_from(first), usize::try_from(last)) else {
             return self.refuse(name, format!("joins the dimensions {start} to {end} of {}", listed(&from.dims)));
         };
-        // The batch cannot be told from the first dimension, so a map of which only rows and columns are
-        // joined is a mistake more often than not.
+        // A file does not say whether its first dimension is the batch. A node that joins only rows and
+        // columns is therefore refused, because it usually counts a batch that the graph has not.
         let all = first == 0 && last + 1 == from.dims.len();
         if !all {
             let problem = format!(
