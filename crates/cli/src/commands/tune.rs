@@ -20,9 +20,9 @@ use tickless_train::device::device;
   tickless tune runs/nmnist-mtt-seed1 --budget accuracy=97               as cheap as possible
   tickless tune runs/nmnist-mtt-seed1 --budget ms=0.5 --limit 1000      a measurement
 
-The choice is made on the validation part; the test part is read once, to report it. Searched
-are every T up to T_max, an early exit by confidence, margin and entropy, one T per stage, and
-event-driven runs with the best refractory period or lower limit. `steps` are the mean over
+The choice is made on the validation part (`data.validation`), and a run that has none is refused.
+The test part is read once, to report the choice. Searched are every T up to T_max, an early
+exit by confidence, margin and entropy, one T per stage, and event-driven runs with the best refractory period or lower limit. `steps` are the mean over
 samples and stages; event-driven runs have none. The energy is an estimate (45 nm: 0.9 pJ per
 accumulate, 4.6 pJ per multiply-accumulate). The choice is deterministic, except for `ms`.
 
