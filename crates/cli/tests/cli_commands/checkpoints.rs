@@ -7,7 +7,7 @@ use tickless::net::{Array, Weights};
 use tickless_testing::command::Scratch;
 
 /// Writes tensors as `torch.save` does.
-fn save(scratch: &Scratch, name: &str, tensors: &[(&str, &Array)]) {
+pub(super) fn save(scratch: &Scratch, name: &str, tensors: &[(&str, &Array)]) {
     let named: Vec<(String, &Array)> = tensors.iter().map(|(n, a)| ((*n).to_owned(), *a)).collect();
     scratch.write(name, torch::to_bytes(&named).unwrap());
 }

@@ -76,6 +76,8 @@ pub struct Unused {
     pub why: String,
     /// Whether it is the state or a constant of a module, which no network loads as a weight.
     pub is_state: bool,
+    /// Whether another tensor of its module is used.
+    pub of_matched: bool,
 }
 
 /// The result of an assignment.
@@ -398,7 +400,8 @@ fn report(
                 format!("no layer has this name; of its shape: {}", open.join(", "))
             }
         };
-        fit.unused.push(Unused { name: name.clone(), shape: tensor.shape().to_vec(), why, is_state });
+        let (name, shape, of_matched) = (name.clone(), tensor.shape().to_vec(), matched_modules.contains_key(path));
+        fit.unused.push(Unused { name, shape, why, is_state, of_matched });
     }
     fit.weights.check_values(file)?;
     Ok(fit)
