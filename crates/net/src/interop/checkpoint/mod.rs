@@ -24,6 +24,7 @@ mod fit;
 mod form;
 mod half;
 mod map;
+mod neurons;
 mod order;
 mod safetensors;
 mod state;
@@ -32,7 +33,7 @@ mod tensor;
 mod tests;
 pub mod torch;
 
-pub use dialect::{Dialect, rename};
+pub use dialect::{Dialect, NeuronFramework, rename};
 pub use fit::{Fit, FitOptions, Match, Missing, Unused, fit};
 pub use map::Map;
 pub use state::Checkpoint;
