@@ -221,9 +221,10 @@ impl Import {
 
     /// Makes a run of a NIR graph.
     fn graph(self, global: &Global, console: &Console) -> Result<()> {
-        if self.dry_run || self.matching.map.is_some() || self.matching.entry.is_some() {
+        if self.dry_run || self.matching.given() {
             bail!(
-                "`--dry-run`, `--map` and `--entry` are for a checkpoint, and {} is none; a graph names its layers itself",
+                "`--dry-run`, `--map`, `--entry` and `--decay-input` are for a checkpoint, and {} is none; a graph names its \
+                 layers itself",
                 self.file.display()
             );
         }

@@ -91,8 +91,8 @@ fn lively(network: &Network) -> Weights {
 
 /// Saves weights as torch does, in the names of the recipe.
 fn saved(scratch: &Scratch, name: &str, weights: &Weights, network: &Network) {
-    let named = rename(weights, network, Dialect::Tickless).unwrap();
-    let named: Vec<(&str, &Array)> = named.iter().map(|(n, a)| (n.as_str(), *a)).collect();
+    let named = rename(weights, network, Dialect::Tickless, None).unwrap();
+    let named: Vec<(&str, &Array)> = named.iter().map(|(n, a)| (n.as_str(), a)).collect();
     save(scratch, name, &named);
 }
 
