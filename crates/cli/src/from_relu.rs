@@ -31,7 +31,9 @@ impl FromStr for Percentile {
         }
         let number = word.strip_suffix('%').unwrap_or(word).parse::<f64>().ok();
         number.filter(|p| (LEAST_PERCENTILE..=100.0).contains(p)).map(Self).ok_or_else(|| {
-            format!("give `max` for the largest activation, or a percentile from {LEAST_PERCENTILE} to 100 such as 99.9")
+            format!(
+                "give `max` for the largest activation, or a percentile from {LEAST_PERCENTILE} to 100 such as 99.9"
+            )
         })
     }
 }

@@ -96,7 +96,8 @@ pub fn check(network: &Network) -> Result<()> {
         return refuse(&node.name, problem);
     }
     if network.spiking().is_empty() {
-        let problem = "has no `neuron` layer, so nothing is to be balanced; write one where the network has ReLU".into();
+        let problem =
+            "has no `neuron` layer, so nothing is to be balanced; write one where the network has ReLU".into();
         return Err(Error::Network { network: network.name().to_owned(), problem });
     }
     classes(network).map(drop)
@@ -114,7 +115,9 @@ fn obstacle(neuron: &Neuron) -> Option<&'static str> {
     } else if neuron.refractory.is_some() {
         Some("its refractory period limits its rate; set `refractory = \"none\"`")
     } else if neuron.reset != Reset::Soft {
-        Some("its reset does not subtract the threshold at once, which loses charge or keeps it; set `reset = \"soft\"`")
+        Some(
+            "its reset does not subtract the threshold at once, which loses charge or keeps it; set `reset = \"soft\"`",
+        )
     } else {
         None
     }
@@ -308,7 +311,10 @@ mod tests {
             let net = chain(Neuron { threshold: theta, ..soft() }, soft());
             let b = balance(&net, &ones(&net), &[4.0, 8.0]).unwrap();
             assert_eq!(b.scales, [4.0, 8.0]);
-            assert_eq!((value(&b.weights, "linear1.weight"), value(&b.weights, "linear1.bias")), (theta / 4.0, theta / 4.0));
+            assert_eq!(
+                (value(&b.weights, "linear1.weight"), value(&b.weights, "linear1.bias")),
+                (theta / 4.0, theta / 4.0)
+            );
             assert_eq!((value(&b.weights, "linear2.weight"), value(&b.weights, "linear2.bias")), (0.5, 0.125));
             assert_eq!((value(&b.weights, "linear3.weight"), value(&b.weights, "linear3.bias")), (8.0, 1.0));
             assert_eq!((b.network, b.output_scale), (net, 1.0));
@@ -332,8 +338,12 @@ mod tests {
         let net = b.build().unwrap();
         let b = balance(&net, &ones(&net), &[2.0, 3.0, 12.0]).unwrap();
         assert_eq!(b.scales, [2.0, 12.0, 12.0]);
-        let neurons: Vec<Neuron> =
-            b.network.spiking().iter().filter_map(|&i| if let Layer::Neuron(n) = b.network.nodes()[i].layer { Some(n) } else { None }).collect();
+        let neurons: Vec<Neuron> = b
+            .network
+            .spiking()
+            .iter()
+            .filter_map(|&i| if let Layer::Neuron(n) = b.network.nodes()[i].layer { Some(n) } else { None })
+            .collect();
         // The identity keeps the scale 2 of the stem, so conv2 has it too, and θ = 12/2.
         assert_eq!(neurons.iter().map(|n| n.threshold).collect::<Vec<_>>(), [1.0, 6.0, 1.0]);
         assert_eq!(neurons.iter().map(|n| n.v_min).collect::<Vec<_>>(), [Some(-1.0), Some(-6.0), None]);
@@ -382,25 +392,56 @@ mod tests {
             let c = b.conv(NodeId::Input, Conv::c3(2));
             b.neuron(c, soft())
         };
-        refused(&map(InputKind::Image, &|b| { let n = spikes(b); b.pool(n, max) }), &["`pool1`", "average"]);
-        let first = |b: &mut NetworkBuilder| { let p = b.pool(NodeId::Input, max); b.neuron(p, soft()) };
+        refused(
+            &map(InputKind::Image, &|b| {
+                let n = spikes(b);
+                b.pool(n, max)
+            }),
+            &["`pool1`", "average"],
+        );
+        let first = |b: &mut NetworkBuilder| {
+            let p = b.pool(NodeId::Input, max);
+            b.neuron(p, soft())
+        };
         refused(&map(InputKind::Events, &first), &["`pool1`", "average"]);
         check(&map(InputKind::Image, &first)).unwrap();
         refused(
-            &map(InputKind::Image, &|b| { let n = spikes(b); b.add("merge", Layer::Add, &[n, NodeId::Input]) }),
+            &map(InputKind::Image, &|b| {
+                let input = b.ttm(NodeId::Input);
+                let c = b.conv(input, Conv::c3(2));
+                let n = b.neuron(c, soft());
+                b.add("merge", Layer::Add, &[n, input])
+            }),
             &["`merge`", "`neuron1`", "`kernel = 1`"],
         );
         refused(
-            &map(InputKind::Image, &|b| { let n = spikes(b); b.add("", Layer::Attention(Attention::default()), &[n, n, n]) }),
+            &map(InputKind::Image, &|b| {
+                let n = spikes(b);
+                b.add("", Layer::Attention(Attention::default()), &[n, n, n])
+            }),
             &["`attention1`", "conv"],
         );
         let recurrent = Recurrent { kind: RecurrentKind::Dense, delay_us: None };
-        refused(&map(InputKind::Image, &|b| { let n = spikes(b); b.recurrent(n, recurrent); n }), &["remove `recurrent`"]);
         refused(
-            &map(InputKind::Image, &|b| { let n = spikes(b); b.thresholds(n, vec![1.0, 2.0]); n }),
+            &map(InputKind::Image, &|b| {
+                let n = spikes(b);
+                b.recurrent(n, recurrent);
+                n
+            }),
+            &["remove `recurrent`"],
+        );
+        refused(
+            &map(InputKind::Image, &|b| {
+                let n = spikes(b);
+                b.thresholds(n, vec![1.0, 2.0]);
+                n
+            }),
             &["remove `thresholds`"],
         );
-        refused(&map(InputKind::Image, &|b| b.conv(NodeId::Input, Conv::c3(2))), &["network `map`", "no `neuron` layer"]);
+        refused(
+            &map(InputKind::Image, &|b| b.conv(NodeId::Input, Conv::c3(2))),
+            &["network `map`", "no `neuron` layer"],
+        );
     }
 
     #[test]

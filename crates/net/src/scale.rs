@@ -101,7 +101,10 @@ mod tests {
         let net = b.build().unwrap();
         for (layer, words) in [("neuron1", "the input of the network"), ("neuron2", "`neuron1`")] {
             let e = scale_input(&net, &mut Weights::default(), net.find(layer).unwrap(), 0.5).unwrap_err().to_string();
-            assert!(e.starts_with(&format!("layer `{layer}`")) && e.contains(words) && e.contains("`thresholds`"), "{e}");
+            assert!(
+                e.starts_with(&format!("layer `{layer}`")) && e.contains(words) && e.contains("`thresholds`"),
+                "{e}"
+            );
         }
     }
 }

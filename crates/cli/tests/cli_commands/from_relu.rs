@@ -166,7 +166,10 @@ fn a_relu_network_becomes_a_run_that_answers_as_it_does_and_can_be_trained_furth
 #[test]
 fn a_relu_network_of_recordings_runs_without_a_clock() {
     let scratch = Scratch::small();
-    scratch.write("relu.toml", scratch.text("small.toml").replace("name = \"demo\"", "name = \"demo\"\nneuron = { model = \"if\" }"));
+    scratch.write(
+        "relu.toml",
+        scratch.text("small.toml").replace("name = \"demo\"", "name = \"demo\"\nneuron = { model = \"if\" }"),
+    );
     scratch.ok(&["train", "relu.toml", "--output", "base"]);
     std::fs::copy(scratch.at("base/weights.safetensors"), scratch.at("relu.safetensors")).unwrap();
     let args = ["import", "relu.safetensors", "--recipe", "relu.toml", "--from-relu", "--output", "run"];
@@ -196,7 +199,10 @@ fn what_cannot_be_balanced_is_refused_before_a_folder_is_made() {
     };
     quiet(with("network.neuron={model=\"lif\"}"), &["layer `stem`", "leak", "model = \"if\""]);
     quiet(with("network.neuron={model=\"if-single\"}"), &["layer `stem`", "reset = \"soft\""]);
-    quiet([&import("run", &["--dry-run"])[..], &["--set", "network.neuron={model=\"lif\"}"]].concat(), &["layer `stem`"]);
+    quiet(
+        [&import("run", &["--dry-run"])[..], &["--set", "network.neuron={model=\"lif\"}"]].concat(),
+        &["layer `stem`"],
+    );
     for (word, what) in [("12", "90"), ("maximum", "max"), ("NaN", "99.9")] {
         let ran = scratch.run(&import("run", &["--balance", word]));
         assert!(ran.code == Some(2) && ran.stderr.contains("--balance") && ran.stderr.contains(what), "{ran:#?}");

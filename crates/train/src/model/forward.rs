@@ -310,7 +310,8 @@ impl Model {
                 Layer::Neuron(n) if self.rectifies => {
                     // A rectifier has no use for the decay and the recurrent weights, but the leaves
                     // after them belong to the next layers.
-                    let unused = usize::from(matches!(n.leak, Leak::Learned(_))) + usize::from(node.recurrent.is_some());
+                    let unused =
+                        usize::from(matches!(n.leak, Leak::Learned(_))) + usize::from(node.recurrent.is_some());
                     (0..unused).for_each(|_| drop(next_leaf()));
                     x.ready().each(relu)
                 }

@@ -49,7 +49,8 @@ pub(super) struct Decay {
 }
 
 /// Constants that only modules of neurons have.
-const DEFINING: [&str; 7] = ["threshold", "beta", "spike_threshold", "min_v_mem", "tau_mem", "alpha_mem", "v_threshold"];
+const DEFINING: [&str; 7] =
+    ["threshold", "beta", "spike_threshold", "min_v_mem", "tau_mem", "alpha_mem", "v_threshold"];
 
 /// SpikingJelly's learned decay. Other modules may have a tensor of this name, so it counts only if
 /// it is one number of a module without other weights.
@@ -149,7 +150,7 @@ pub(super) fn neurons(
             }
             continue;
         };
-        module.constants.iter().for_each(|(_, i)| drop(result.constants.insert(*i, node)));
+        result.constants.extend(module.constants.iter().map(|(_, i)| (*i, node)));
         let mut decay = None;
         for &(constant, i) in &module.constants {
             let theirs = values(checkpoint, i)?;
@@ -159,9 +160,11 @@ pub(super) fn neurons(
             }
             decay = Some(i);
             let lambdas: Vec<f64> = theirs.iter().map(|v| lambda(constant, *v)).collect();
-            let one = lambdas.first().copied().filter(|first| lambdas.iter().all(|l| l == first));
+            let one = lambdas.first().copied().filter(|first| lambdas.iter().all(|l| l.to_bits() == first.to_bits()));
             if learns {
-                result.decays.insert(node, learned(constant, name_of(i), &theirs, one).map(|value| Decay { index: i, value }));
+                result
+                    .decays
+                    .insert(node, learned(constant, name_of(i), &theirs, one).map(|value| Decay { index: i, value }));
             } else if let Some(said) = fixed(constant, name_of(i), &lambdas, layer, &neuron) {
                 if constant == W {
                     let problem = format!("{said}; or learn it on: `neuron = {{ model = \"parametric-lif\" }}`");
@@ -175,7 +178,10 @@ pub(super) fn neurons(
                     (None, _) => return Err(Error::DecayInput { file: file.to_owned(), name: name_of(i).to_owned() }),
                     (Some(true), Some(lambda)) => result.scaled.push((node, 1.0 - lambda)),
                     (Some(true), None) => {
-                        let problem = format!("`{}` differs from neuron to neuron, and so would the factor of their input", name_of(i));
+                        let problem = format!(
+                            "`{}` differs from neuron to neuron, and so would the factor of their input",
+                            name_of(i)
+                        );
                         return Err(refused(file, problem));
                     }
                     (Some(false), _) => {}
@@ -191,7 +197,9 @@ pub(super) fn neurons(
         }
         if learns && decay.is_none() {
             let path = &module.path;
-            result.decays.insert(node, Err(format!("the file's neurons `{path}` have no decay (`w`, `beta`, `tau_mem`)")));
+            result
+                .decays
+                .insert(node, Err(format!("the file's neurons `{path}` have no decay (`w`, `beta`, `tau_mem`)")));
         }
     }
     if let Some(problem) = problem.filter(|_| !modules.is_empty() && assigned.iter().all(Option::is_none)) {
@@ -246,7 +254,8 @@ fn assign(
 
 fn values(checkpoint: &Checkpoint, i: usize) -> Result<Vec<f32>> {
     let (name, tensor) = &checkpoint.tensors()[i];
-    let refuse = |problem: String| Error::Checkpoint { file: Default::default(), problem: format!("tensor `{name}` {problem}") };
+    let refuse =
+        |problem: String| Error::Checkpoint { file: Default::default(), problem: format!("tensor `{name}` {problem}") };
     Ok(checkpoint.array(tensor).map_err(refuse)?.data)
 }
 
@@ -281,7 +290,9 @@ fn fixed(constant: &str, name: &str, lambdas: &[f64], layer: &Node, neuron: &Neu
         Leak::Time(tau) => {
             let layer = &layer.name;
             return lambdas.iter().any(|l| *l != 1.0).then(|| {
-                format!("`{name}` is a decay per step in the file, layer `{layer}` has a leak of {tau} µs: compare them")
+                format!(
+                    "`{name}` is a decay per step in the file, layer `{layer}` has a leak of {tau} µs: compare them"
+                )
             });
         }
         Leak::Learned(_) => return None,
@@ -296,7 +307,8 @@ fn fixed(constant: &str, name: &str, lambdas: &[f64], layer: &Node, neuron: &Neu
 
 /// How a constant other than λ differs from that of a layer, if it does.
 fn difference(constant: &str, name: &str, theirs: &[f32], layer: &Node, neuron: &Neuron) -> Option<String> {
-    let said = |ours: &str| Some(format!("`{name}` is {} in the file, layer `{}` has {ours}", shown(theirs), layer.name));
+    let said =
+        |ours: &str| Some(format!("`{name}` is {} in the file, layer `{}` has {ours}", shown(theirs), layer.name));
     let none = || "none".to_owned();
     match constant {
         "threshold" | "spike_threshold" | "v_threshold" => {
@@ -316,11 +328,18 @@ fn difference(constant: &str, name: &str, theirs: &[f32], layer: &Node, neuron: 
                 None => said("no synaptic current"),
             }
         }
-        "graded_spikes_factor" if differs(theirs, &[1.0]) => said("spikes of size 1; multiply the weights that read them"),
+        "graded_spikes_factor" if differs(theirs, &[1.0]) => {
+            said("spikes of size 1; multiply the weights that read them")
+        }
         "reset_mechanism_val" => match (theirs, neuron.reset) {
             ([0.0], Reset::Soft | Reset::SoftDelayed | Reset::SoftRepeated) | ([1.0], Reset::Hard) => None,
-            ([0.0], _) => Some(format!("`{name}` subtracts the threshold, layer `{}` has the reset `{}`", layer.name, neuron.reset)),
-            ([1.0], _) => Some(format!("`{name}` resets to zero, layer `{}` has the reset `{}`", layer.name, neuron.reset)),
+            ([0.0], _) => Some(format!(
+                "`{name}` subtracts the threshold, layer `{}` has the reset `{}`",
+                layer.name, neuron.reset
+            )),
+            ([1.0], _) => {
+                Some(format!("`{name}` resets to zero, layer `{}` has the reset `{}`", layer.name, neuron.reset))
+            }
             _ => Some(format!("`{name}` resets nothing, layer `{}` has the reset `{}`", layer.name, neuron.reset)),
         },
         "v_offset" if differs(theirs, &[0.0]) => said("no offset; add it to the bias before"),

@@ -521,7 +521,8 @@ fn constants_that_change_the_meaning_are_said_for_every_framework() {
 fn a_map_names_the_neurons_of_a_layer() {
     let net = learning();
     let (weights, beta) = (weights_of(&net), [scalar(0.8), scalar(0.3)]);
-    let mut all = named(&weights, &[("a.weight", "conv1.weight"), ("b.weight", "conv2.weight"), ("c.weight", "linear1.weight")]);
+    let mut all =
+        named(&weights, &[("a.weight", "conv1.weight"), ("b.weight", "conv2.weight"), ("c.weight", "linear1.weight")]);
     // In the wrong order, which only the map says.
     all.extend([("z.beta".to_owned(), &beta[1]), ("y.beta".to_owned(), &beta[0])]);
     for map in ["y = \"neuron1\"\nz = \"neuron2\"", "y.beta = \"neuron1.decay\"\nz.beta = \"neuron2.decay\""] {
@@ -552,7 +553,8 @@ fn a_learned_decay_is_exported_in_the_words_of_each_framework_and_comes_back() {
             (NeuronFramework::Sinabs, "tau_mem"),
         ] {
             let named = super::rename(&weights, net, *dialect, Some(framework)).unwrap();
-            let neurons: Vec<&(String, Array)> = named.iter().filter(|(n, _)| n.ends_with(&format!(".{tensor}"))).collect();
+            let neurons: Vec<&(String, Array)> =
+                named.iter().filter(|(n, _)| n.ends_with(&format!(".{tensor}"))).collect();
             assert_eq!(neurons.len(), learned.len());
             assert!(neurons.iter().all(|(_, a)| a.shape.is_empty()));
             assert!(neurons[0].0.starts_with(&first[..1]), "{}", neurons[0].0);
@@ -571,7 +573,12 @@ fn a_learned_decay_is_exported_in_the_words_of_each_framework_and_comes_back() {
         let e = super::rename(&weights, net, Dialect::Paper, Some(NeuronFramework::SnnTorch));
         assert!(e.is_err(), "the paper's names have none for neurons");
     }
-    let resnet = super::rename(&initialise(&nets[1].0, InitScheme::default_for(&nets[1].0), 1), &nets[1].0, Dialect::Torchvision, Some(NeuronFramework::SpikingJelly));
+    let resnet = super::rename(
+        &initialise(&nets[1].0, InitScheme::default_for(&nets[1].0), 1),
+        &nets[1].0,
+        Dialect::Torchvision,
+        Some(NeuronFramework::SpikingJelly),
+    );
     let names: Vec<String> = resnet.unwrap().into_iter().map(|p| p.0).filter(|n| n.ends_with(".w")).collect();
     assert_eq!(names[..4], ["sn1.w", "layer1.0.sn1.w", "layer1.0.sn2.w", "layer1.1.sn1.w"]);
 }

@@ -207,9 +207,12 @@ fn no_neuron_is_saturated_if_the_largest_activation_balances() {
         for (percent, saturates) in [(100.0, false), (90.0, true)] {
             let (folded, plain, made) = balanced(&network, &weights, &x, percent);
             let want = sums(&folded, &plain, &x, 1, true);
-            let above = made.network.spiking().iter().zip(&made.scales).any(|(&i, scale)| {
-                want[i].iter().any(|a| a / scale > 1.0 + 1e-9)
-            });
+            let above = made
+                .network
+                .spiking()
+                .iter()
+                .zip(&made.scales)
+                .any(|(&i, scale)| want[i].iter().any(|a| a / scale > 1.0 + 1e-9));
             assert_eq!(above, saturates, "{} at {percent} %", network.name());
             if saturates {
                 continue;
