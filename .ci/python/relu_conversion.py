@@ -218,7 +218,7 @@ def main():
                     total += int(a.sum())
                 assert torch.equal(logits, out.flatten(2)), f"{name}: {(logits - out).abs().max()} apart"
                 apart = (logits.mean(0) - want).abs().max() / want.abs().max()
-                assert total > 1000 and (percentile < 100 or apart < 0.25), (total, apart)
+                assert total > 1000 and apart < 0.5, (total, apart)
             print(f"{name}, {percentile} %: λ {found}, {total} spikes of {len(got)} layers all equal")
 
 

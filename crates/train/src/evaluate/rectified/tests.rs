@@ -62,8 +62,12 @@ fn lively(network: &Network, seed: u64) -> Weights {
     let mut r = Rng(seed);
     for (i, name, spec) in network.tensors() {
         if matches!(network.nodes()[i].layer, Layer::Norm(_)) {
-            let low = if spec.name == "running_var" { 0.2 } else { -0.4 };
-            let data = (0..spec.shape[0]).map(|_| low + r.unit() + if spec.name == "weight" { 0.5 } else { 0.0 });
+            let (middle, width) = match spec.name {
+                "running_var" => (0.7, 0.5),
+                "weight" => (0.6, 0.5),
+                _ => (0.1, 0.5),
+            };
+            let data = (0..spec.shape[0]).map(|_| middle + width * r.unit());
             weights.insert(name, Array::new(spec.shape.clone(), data.collect()));
         }
     }
@@ -73,7 +77,7 @@ fn lively(network: &Network, seed: u64) -> Weights {
 /// Random inputs `[samples, C, H, W]` from −1 to 1.
 fn inputs(network: &Network, samples: usize, seed: u64) -> Vec<f32> {
     let mut r = Rng(seed);
-    (0..samples * network.input().shape.len()).map(|_| 2.0 * r.unit() - 1.0).collect()
+    (0..samples * network.input().shape.len()).map(|_| r.unit()).collect()
 }
 
 fn sequence(network: &Network, values: &[f32]) -> Sequence {
