@@ -77,7 +77,8 @@ fn compare(folder: &Path) -> Result<(), Box<dyn Error>> {
         let dialect: Dialect = answer["dialect"].as_str().unwrap_or_default().parse()?;
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let graph = nir::read(&file)?;
-        let evidence = nir::written_by(&graph).map_or("no evidence", |w| if w.dialect == dialect { "recognised" } else { "MISTAKEN" });
+        let evidence = nir::written_by(&graph)
+            .map_or("no evidence", |w| if w.dialect == dialect { "recognised" } else { "MISTAKEN" });
         let options = ImportOptions { dialect: Some(dialect), ..ImportOptions::default() };
         let theirs = match nir::import(&graph, &file, &options) {
             Ok(theirs) => theirs,

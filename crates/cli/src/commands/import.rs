@@ -223,7 +223,7 @@ impl Import {
     fn graph(self, global: &Global, console: &Console) -> Result<()> {
         if self.dry_run || self.matching.given() {
             bail!(
-                "`--dry-run`, `--map`, `--entry` and `--decay-input` are for a checkpoint, and {} is none; a graph names its \
+                "`--decay-input`, `--dry-run`, `--map` and `--entry` are for a checkpoint, and {} is none; a graph names its \
                  layers itself",
                 self.file.display()
             );

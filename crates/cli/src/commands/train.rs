@@ -96,7 +96,7 @@ impl Train {
     pub fn run(self, global: &Global, console: &Console, world: &Processes) -> Result<()> {
         let ranks = world.ranks();
         if self.from.is_none() && self.matching.given() {
-            bail!("`--map`, `--entry` and `--decay-input` say how `--from` is read; give it, or leave them out");
+            bail!("`--decay-input`, `--map` and `--entry` say how `--from` is read; give it, or leave them out");
         }
         let workers = self.workers(&global.device, &ranks)?;
         let devices = self.devices(&global.device, workers, &ranks)?;

@@ -256,7 +256,9 @@ fn options_for_graphs_and_for_checkpoints_are_told_apart() {
 #[test]
 fn learned_decays_go_to_every_framework_and_come_back() {
     let scratch = Scratch::small();
-    let learned = scratch.text("small.toml").replace("name = \"demo\"", "name = \"demo\"\nneuron = { model = \"parametric-lif\" }");
+    let learned = scratch
+        .text("small.toml")
+        .replace("name = \"demo\"", "name = \"demo\"\nneuron = { model = \"parametric-lif\" }");
     scratch.write("learned.toml", learned);
     scratch.ok(&["train", "learned.toml", "--output", "run"]);
     let own = weights(&scratch, "run");
@@ -280,7 +282,10 @@ fn learned_decays_go_to_every_framework_and_come_back() {
             assert!(array.data.iter().zip(&back.get(name).unwrap().data).all(near), "{framework}: {name}");
         }
         if tensor == "w" {
-            let fixed = [&import("small.toml", &["--decay-input", "false"])[..4], &["--output", "fixed", "--decay-input", "false"]];
+            let fixed = [
+                &import("small.toml", &["--decay-input", "false"])[..4],
+                &["--output", "fixed", "--decay-input", "false"],
+            ];
             scratch.refused_with(&fixed.concat(), &["net.pt: `", ".w` is λ =", "parametric-lif"]);
         }
     }

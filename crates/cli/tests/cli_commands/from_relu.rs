@@ -82,7 +82,7 @@ fn lively(network: &Network) -> Weights {
     let mut r = Rng(8);
     for (i, name, spec) in network.tensors() {
         if matches!(network.nodes()[i].layer, Layer::Norm(_)) {
-            let data = (0..spec.shape[0]).map(|_| 0.5 + r.unit()).collect();
+            let data = (0..spec.shape[0]).map(|_| 1.0 + 0.4 * r.unit()).collect();
             weights.insert(name, Array::new(spec.shape, data));
         }
     }
