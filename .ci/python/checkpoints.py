@@ -145,9 +145,9 @@ def cases():
 
     betas = iter([0.83, 0.41, 0.67])
     leaky = lambda _=0, **k: [
-        snntorch.Leaky(beta=next(betas), learn_beta=True, reset_mechanism="zero", reset_delay=False, init_hidden=True, **k)
+        snntorch.Leaky(beta=next(betas), threshold=0.5, learn_beta=True, reset_mechanism="zero", reset_delay=False, init_hidden=True, **k)
     ]
-    cell = neuron(model="parametric-lif")
+    cell = neuron(model="parametric-lif", threshold=0.5)
     net = nn.Sequential(*sequential(leaky), *leaky(output=True))
     yield "snntorch-learned", net, stepwise, chain(True, neuron=cell, last=cell), "snntorch", "plain", 0, "-", "-"
 

@@ -103,11 +103,11 @@ def snntorch_cases():
     )
     net = nn.Sequential(nn.Linear(6, 8), current(0.7, 0.8, 8), nn.Linear(8, 5), current(0.4, 0.9, 5, output=True))
     yield "current", net, (6,), {}
+    # RSynaptic fails in snnTorch 1.0.0 with reset_delay=False and a hidden state, and its later reset
+    # drops an input, which a graph does not say; `nir_nodes.py` has that layer in the other direction.
     hidden = [
         ("recurrent", snn.RLeaky(beta=0.83, linear_features=8, **same)),
         ("one_to_one", snn.RLeaky(beta=0.83, all_to_all=False, V=torch.linspace(-0.5, 0.5, 8), **same)),
-        # With reset_delay=False snnTorch 1.0.0 fails on the first step; a later reset has the same spikes.
-        ("recurrent_current", snn.RSynaptic(alpha=0.7, beta=0.83, linear_features=8, **{**same, "reset_delay": True})),
     ]
     for name, layer in hidden:
         yield name, nn.Sequential(nn.Linear(6, 8), layer, nn.Linear(8, 5), leaky(0.41, 5, output=True)), (6,), {}

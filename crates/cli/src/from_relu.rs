@@ -221,7 +221,7 @@ impl Report {
     /// Prints the table of the layers.
     pub fn print(&self) {
         let what = match self.percentile {
-            p if p == 100.0 => "largest activation".to_owned(),
+            100.0 => "largest activation".to_owned(),
             p => format!("{p} % activation"),
         };
         say!("balanced by the {what} of {} of {} training samples (seed {})", self.samples, self.of, self.seed);

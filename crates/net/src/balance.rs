@@ -259,7 +259,7 @@ pub fn balance(network: &Network, weights: &Weights, activations: &[f64]) -> Res
         })
         .collect();
     if let Some((name, theta)) = thresholds.iter().find(|(_, t)| !(*t > 0.0 && t.is_finite())) {
-        return Err(Error::layer(*name, format!("cannot be balanced: its threshold would be {theta}")));
+        return Err(Error::layer(name, format!("cannot be balanced: its threshold would be {theta}")));
     }
     let network = network.map_neurons(|name, neuron| {
         let theta = thresholds.iter().find(|t| t.0 == name).map_or(neuron.threshold, |t| t.1);

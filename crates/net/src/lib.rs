@@ -22,7 +22,6 @@ pub mod network;
 pub mod neurobench;
 pub mod quantise;
 pub mod recipe;
-mod scale;
 pub mod shape;
 pub mod spec;
 pub mod summary;

@@ -10,12 +10,12 @@ use super::error::refused;
 use super::map::Map;
 use super::neurons::{module_of, neurons};
 use super::order::{Ordered, by_order, kind_of};
+use super::scale::scale_input;
 use super::state::Checkpoint;
 use super::tensor::{Number, Tensor};
 use crate::error::{Error, Result};
 use crate::layer::{Layer, TensorSpec};
 use crate::network::Network;
-use crate::scale::scale_input;
 use crate::suggest;
 use crate::weights::{Array, Weights};
 use serde::Serialize;
@@ -388,10 +388,6 @@ fn report(
         let why = match found[t] {
             Some(i) if used[i] == Some(t) => continue,
             None if fit.weights.get(ours).is_some() => continue,
-            None if spec.name == "decay" && neurons.decays.get(node).is_some() => match &neurons.decays[node] {
-                Ok(_) => continue,
-                Err(why) => why.clone(),
-            },
             Some(i) => {
                 let (name, tensor) = &entries[i];
                 format!("`{name}` has shape {:?} in the file, {:?} is needed", tensor.shape(), spec.shape)
@@ -400,13 +396,19 @@ fn report(
                 let layer = &network.nodes()[*node].layer;
                 let order = best.ordered.as_ref().zip(kind_of(layer, spec.name)).and_then(|(o, k)| o.problems.get(&k));
                 let expected = best.expected.get(t).unwrap_or(ours);
-                let looked = match (order, best.ordered.is_some() && best.expected.is_empty()) {
-                    (Some(problem), _) => problem.clone(),
-                    (None, true) => format!("the file's module in this place has no `{}`", spec.name),
-                    (None, false) => format!("the file has no `{expected}`"),
-                };
-                let near = if fit.missing.len() < EXPLAINED { nearest(expected, spec, &left) } else { String::new() };
-                format!("{looked}{near}")
+                let decay = neurons.decays.get(node).filter(|_| spec.name == "decay");
+                if let Some(Err(why)) = decay {
+                    why.clone()
+                } else {
+                    let looked = match (order, best.ordered.is_some() && best.expected.is_empty()) {
+                        (Some(problem), _) => problem.clone(),
+                        (None, true) => format!("the file's module in this place has no `{}`", spec.name),
+                        (None, false) => format!("the file has no `{expected}`"),
+                    };
+                    let near =
+                        if fit.missing.len() < EXPLAINED { nearest(expected, spec, &left) } else { String::new() };
+                    format!("{looked}{near}")
+                }
             }
         };
         fit.missing.push(Missing { tensor: ours.clone(), shape: spec.shape.clone(), why });

@@ -27,6 +27,7 @@ mod map;
 mod neurons;
 mod order;
 mod safetensors;
+mod scale;
 mod state;
 mod tensor;
 #[cfg(test)]

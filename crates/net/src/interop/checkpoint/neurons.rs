@@ -351,7 +351,8 @@ fn difference(constant: &str, name: &str, theirs: &[f32], layer: &Node, neuron: 
 
 /// Whether values differ from ours; a single value stands for all.
 fn differs(theirs: &[f32], ours: &[f32]) -> bool {
-    let apart = |a: f32, b: f32| !((a - b).abs() <= 1e-6 * b.abs());
+    let equal = |a: f32, b: f32| a == b || (a - b).abs() <= 1e-6 * b.abs();
+    let apart = |a: f32, b: f32| !equal(a, b);
     match (theirs, ours) {
         (_, [one]) => theirs.iter().any(|v| apart(*v, *one)),
         ([one], _) => ours.iter().any(|v| apart(*one, *v)),

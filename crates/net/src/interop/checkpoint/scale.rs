@@ -14,7 +14,7 @@ use crate::weights::Weights;
 /// # Errors
 /// If the input is the network's or consists of spikes, which have no weights, or if another layer
 /// reads it too. The message names the layer.
-pub(crate) fn scale_input(network: &Network, weights: &mut Weights, node: usize, factor: f64) -> Result<()> {
+pub(super) fn scale_input(network: &Network, weights: &mut Weights, node: usize, factor: f64) -> Result<()> {
     let (nodes, readers) = (network.nodes(), network.readers());
     let refuse = |problem: String| {
         let name = &nodes[node].name;
