@@ -351,7 +351,8 @@ fn report(
 ) -> Result<Fit> {
     let entries = checkpoint.tensors();
     let tensors = network.tensors();
-    let neurons = neurons(checkpoint, network, file, options, (best.dialect, &best.prefix))?;
+    let neurons =
+        neurons(checkpoint, network, file, (&options.map, options.decay_input), (best.dialect, &best.prefix))?;
     let mut fit = Fit {
         dialect: best.dialect,
         prefix: best.prefix,

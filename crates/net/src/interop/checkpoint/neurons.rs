@@ -16,7 +16,7 @@
 
 use super::dialect::Dialect;
 use super::error::refused;
-use super::fit::FitOptions;
+use super::map::Map;
 use super::order::uncertain;
 use super::state::Checkpoint;
 use crate::error::{Error, Result};
@@ -126,18 +126,18 @@ fn modules(checkpoint: &Checkpoint) -> Vec<Module> {
 ///
 /// # Errors
 /// If a learned decay meets a layer with another, fixed one; or if the file holds a decay and
-/// `options` do not say whether the input decays too.
+/// `decay_input` does not say whether the input decays too.
 pub(super) fn neurons(
     checkpoint: &Checkpoint,
     network: &Network,
     file: &Path,
-    options: &FitOptions,
+    (map, decay_input): (&Map, Option<bool>),
     (dialect, prefix): (Option<Dialect>, &str),
 ) -> Result<Neurons> {
     let modules = modules(checkpoint);
     let spiking = network.spiking();
     let mut result = Neurons::default();
-    let (assigned, problem) = assign(&modules, checkpoint, network, options, (dialect, prefix));
+    let (assigned, problem) = assign(&modules, checkpoint, network, map, (dialect, prefix));
     let name_of = |i: usize| checkpoint.tensors()[i].0.as_str();
     for (&node, module) in spiking.iter().zip(&assigned) {
         let layer = &network.nodes()[node];
@@ -174,7 +174,7 @@ pub(super) fn neurons(
             }
             // snnTorch's `beta` leaves the input as it is.
             if constant != "beta" && lambdas.iter().any(|l| *l < 1.0) {
-                match (options.decay_input, one) {
+                match (decay_input, one) {
                     (None, _) => return Err(Error::DecayInput { file: file.to_owned(), name: name_of(i).to_owned() }),
                     (Some(true), Some(lambda)) => result.scaled.push((node, 1.0 - lambda)),
                     (Some(true), None) => {
@@ -215,14 +215,14 @@ fn assign(
     modules: &[Module],
     checkpoint: &Checkpoint,
     network: &Network,
-    options: &FitOptions,
+    map: &Map,
     (dialect, prefix): (Option<Dialect>, &str),
 ) -> (Vec<Option<Module>>, Option<String>) {
     let spiking = network.spiking();
     let by_path = |path: &str| modules.iter().find(|m| m.path == path).cloned();
     let names = dialect.and_then(|d| d.modules(network));
     let mapped = |name: &str| {
-        let pair = options.map.pairs.iter().find(|(_, ours)| ours.strip_suffix(".decay").unwrap_or(ours) == name);
+        let pair = map.pairs.iter().find(|(_, ours)| ours.strip_suffix(".decay").unwrap_or(ours) == name);
         pair.and_then(|(theirs, _)| by_path(theirs).or_else(|| by_path(theirs.rsplit_once('.')?.0)))
     };
     let of = |&i: &usize| {
