@@ -30,6 +30,17 @@ impl Shape {
         self.channels * self.height * self.width
     }
 
+    /// The largest number of values of one step of one sample that a network may have: 4 GiB as
+    /// f32.
+    pub const LARGEST: usize = 1 << 30;
+
+    /// Whether the shape has at most [`LARGEST`](Self::LARGEST) values. [`len`](Self::len) of others
+    /// may overflow.
+    pub fn is_manageable(&self) -> bool {
+        let product = [self.channels, self.height, self.width].into_iter().try_fold(1, usize::checked_mul);
+        product.is_some_and(|values| values <= Self::LARGEST)
+    }
+
     /// Whether a dimension is 0.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
