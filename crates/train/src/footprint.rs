@@ -44,7 +44,7 @@ impl Footprint {
     /// The sum of all parts.
     pub fn total(&self) -> usize {
         let Self { program, weights, optimiser, input, saved, gradients } = *self;
-        program + weights + optimiser + input + saved + gradients
+        [program, weights, optimiser, input, saved, gradients].into_iter().fold(0, usize::saturating_add)
     }
 }
 
@@ -74,12 +74,14 @@ pub fn footprint(network: &Network, batch: usize, steps: usize, buffers: usize, 
             _ => true,
         };
         let length = if single[i] { 1 } else { steps };
-        values[i] = if kept { node.output.len() * length } else { 0 };
+        values[i] = if kept { node.output.len().saturating_mul(length) } else { 0 };
     }
     let bytes = |values: usize| values.saturating_mul(batch).saturating_mul(size_of::<f32>());
+    // Sizes that no computer has stay sizes that no computer has.
+    let sum = |all: &mut dyn Iterator<Item = usize>| all.fold(0, usize::saturating_add);
     let kept: usize = match recompute {
-        false => values.iter().sum(),
-        true => kept_at_once(network, |i| values[i]).into_iter().map(|i| values[i]).sum(),
+        false => sum(&mut values.iter().copied()),
+        true => sum(&mut kept_at_once(network, |i| values[i]).into_iter().map(|i| values[i])),
     };
     let weights = network.trainable_values() * size_of::<f32>();
     let frames = if image { 1 } else { steps };
@@ -87,9 +89,9 @@ pub fn footprint(network: &Network, batch: usize, steps: usize, buffers: usize, 
         program: PROGRAM,
         weights: 2 * weights,
         optimiser: buffers * weights,
-        input: bytes(network.input().shape.len() * frames),
+        input: bytes(network.input().shape.len().saturating_mul(frames)),
         saved: bytes(kept),
-        gradients: 2 * bytes(values.iter().copied().max().unwrap_or(0)),
+        gradients: bytes(values.iter().copied().max().unwrap_or(0)).saturating_mul(2),
     }
 }
 
