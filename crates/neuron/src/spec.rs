@@ -33,7 +33,10 @@ impl NumberOrNone {
 
 /// A refractory period, or the word `none`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a table such as { steps = 0.5 } or { us = 15000, during = \"hold\" }, or \"none\"")]
+#[serde(
+    untagged,
+    expecting = "expected a table such as { steps = 0.5 } or { us = 15000, during = \"hold\" }, or \"none\""
+)]
 pub enum RefractorySpec {
     /// The fields of a period.
     Table(RefractoryTable),

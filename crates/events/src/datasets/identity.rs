@@ -193,7 +193,9 @@ mod tests {
     /// The identity of the files in a folder, in the order of their names; `whole` is the number of
     /// bytes that may be read.
     fn of(folder: &Path, whole: u64) -> Identity {
-        let mut files: Vec<PathBuf> = ["a", "b"].iter().flat_map(|sub| fs::read_dir(folder.join(sub)).unwrap())
+        let mut files: Vec<PathBuf> = ["a", "b"]
+            .iter()
+            .flat_map(|sub| fs::read_dir(folder.join(sub)).unwrap())
             .map(|e| e.unwrap().path())
             .collect();
         files.sort();

@@ -52,13 +52,17 @@ fn add_number(hash: &mut Sha256, number: u64) {
 impl Key {
     /// Adds a setting in words.
     pub fn text(&mut self, text: &str) -> &mut Key {
-        [&mut self.hash, &mut self.parts.settings].map(|hash| add_text(hash, text));
+        for hash in [&mut self.hash, &mut self.parts.settings] {
+            add_text(hash, text);
+        }
         self
     }
 
     /// Adds a setting that is a number.
     pub fn number(&mut self, number: u64) -> &mut Key {
-        [&mut self.hash, &mut self.parts.settings].map(|hash| add_number(hash, number));
+        for hash in [&mut self.hash, &mut self.parts.settings] {
+            add_number(hash, number);
+        }
         self
     }
 
@@ -116,7 +120,9 @@ impl Key {
         let changed = facts.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
         for hash in [&mut self.hash, &mut self.parts.places] {
             add_text(hash, &whole.to_string_lossy());
-            [facts.len(), changed.as_secs(), changed.subsec_nanos().into()].map(|n| add_number(hash, n));
+            for number in [facts.len(), changed.as_secs(), changed.subsec_nanos().into()] {
+                add_number(hash, number);
+            }
         }
         Ok((whole, facts.len()))
     }

@@ -48,11 +48,8 @@ impl Recipe {
     pub fn differences(&self, now: &Recipe) -> Result<Vec<Difference>> {
         let (then, now) = (self.values()?, now.values()?);
         let keys = then.keys().chain(now.keys().filter(|key| !then.contains_key(*key)));
-        let all = keys.map(|key| Difference {
-            key: key.clone(),
-            then: then.get(key).cloned(),
-            now: now.get(key).cloned(),
-        });
+        let all =
+            keys.map(|key| Difference { key: key.clone(), then: then.get(key).cloned(), now: now.get(key).cloned() });
         let mut differing: Vec<Difference> = all.filter(|d| d.then != d.now).collect();
         differing.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(differing)

@@ -36,7 +36,10 @@ impl Sizes {
 
 /// The padding of a window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a number, a list [rows, columns], a list [[top, bottom], [left, right]], or \"same\"")]
+#[serde(
+    untagged,
+    expecting = "expected a number, a list [rows, columns], a list [[top, bottom], [left, right]], or \"same\""
+)]
 pub enum PaddingSpec {
     /// The same on all sides.
     One(usize),

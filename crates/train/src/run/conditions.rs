@@ -140,9 +140,11 @@ fn difference(comparison: Comparison, then: &Identity, now: &Identity) -> String
     let both = |what: &str, then: &str, now: &str| format!("{what} (digest {then} then, {now} now)");
     match comparison {
         Comparison::Amount => format!("{} then, {} now", amount(then), amount(now)),
-        Comparison::Names => {
-            both("as many files and bytes as then, but other names, sizes or checksums of files", &then.names, &now.names)
-        }
+        Comparison::Names => both(
+            "as many files and bytes as then, but other names, sizes or checksums of files",
+            &then.names,
+            &now.names,
+        ),
         Comparison::Content => {
             both("names and sizes of the files are the same, but not their bytes", &then.content, &now.content)
         }
