@@ -120,8 +120,8 @@ pub fn footprint(network: &Network, batch: usize, steps: usize, buffers: usize, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tickless_net::{Conv, Leak, NetworkBuilder, Pool, Recurrent, RecurrentKind, Refractory, Shape};
     use tickless_net::zoo::{ZooOptions, build};
+    use tickless_net::{Conv, Leak, NetworkBuilder, Pool, Recurrent, RecurrentKind, Refractory, Shape};
 
     /// Peaks of whole processes from `benches/RESULTS.md`, "Training iterations" (SDT, SGD with
     /// momentum).
