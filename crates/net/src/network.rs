@@ -271,7 +271,7 @@ fn manageable(layer: &str, output: Shape) -> Result<Shape> {
         return Ok(output);
     }
     let problem = format!(
-        "its output {output} has more than 2^30 values a step; give it fewer channels, less padding or a larger stride"
+        "its output {output} has more than 2^46 values a step; give it fewer channels, less padding or a larger stride"
     );
     Err(Error::layer(layer, problem))
 }
@@ -463,7 +463,7 @@ impl NetworkBuilder {
         let refuse = |problem: String| Err(Error::Network { network: net.name.clone(), problem });
         let shape = net.input.shape;
         if !shape.is_manageable() {
-            return refuse(format!("the input {shape} has more than 2^30 values a step; scale it down"));
+            return refuse(format!("the input {shape} has more than 2^46 values a step; scale it down"));
         }
         if shape.is_empty() {
             return refuse(format!("the input {shape} is empty"));

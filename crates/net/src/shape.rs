@@ -30,15 +30,11 @@ impl Shape {
         self.channels * self.height * self.width
     }
 
-    /// The largest number of values of one step of one sample that a network may have: 4 GiB as
-    /// f32.
-    pub const LARGEST: usize = 1 << 30;
-
-    /// Whether the shape has at most [`LARGEST`](Self::LARGEST) values. [`len`](Self::len) of others
-    /// may overflow.
+    /// Whether the shape has at most 2^46 values, more than any computer holds. Numbers of values,
+    /// weights and operations of larger ones may overflow.
     pub fn is_manageable(&self) -> bool {
-        let product = [self.channels, self.height, self.width].into_iter().try_fold(1, usize::checked_mul);
-        product.is_some_and(|values| values <= Self::LARGEST)
+        let sizes = [self.channels, self.height, self.width].map(|size| size as u64);
+        sizes.into_iter().try_fold(1, u64::checked_mul).is_some_and(|values| values <= 1 << 46)
     }
 
     /// Whether a dimension is 0.

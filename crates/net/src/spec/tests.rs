@@ -313,7 +313,7 @@ fn errors_name_the_layer_the_field_and_what_was_meant() {
         (
             r#"{ layer = "conv", out = 1048576, padding = 1048576 }, { layer = "conv", out = 1048576, padding = 1048576 },
                { layer = "global_average" }, { layer = "linear", out = 2 }"#,
-            "layer `conv1`: its output 1048576×2097158×2097158 has more than 2^30 values a step; give it fewer channels",
+            "layer `conv1`: its output 1048576×2097158×2097158 has more than 2^46 values a step; give it fewer channels",
         ),
         (r#"{ layer = "neuron", thresholds = [1, 1e-45] }"#, "f32 cannot hold the neuron's threshold divided by it"),
         (r#"{ layer = "pool", kernel = 2, dilation = 2 }"#, "`dilation` makes no sense for a `pool` layer"),
