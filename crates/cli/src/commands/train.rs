@@ -95,8 +95,8 @@ impl Train {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console, world: &Processes) -> Result<()> {
         let ranks = world.ranks();
-        if self.from.is_none() && (self.matching.map.is_some() || self.matching.entry.is_some()) {
-            bail!("`--map` and `--entry` say how `--from` is read; give it, or leave them out");
+        if self.from.is_none() && self.matching.given() {
+            bail!("`--decay-input`, `--map` and `--entry` say how `--from` is read; give it, or leave them out");
         }
         let workers = self.workers(&global.device, &ranks)?;
         let devices = self.devices(&global.device, workers, &ranks)?;
