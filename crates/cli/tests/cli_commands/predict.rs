@@ -274,6 +274,35 @@ fn a_stream_that_has_not_ended_is_answered() {
     assert!(child.wait().unwrap().success());
 }
 
+#[test]
+fn a_stream_is_answered_event_by_event_however_little_has_come() {
+    let scratch = trained();
+    let run = loaded(&scratch);
+    let recording = run.source.recording(run.parts.test[0]).unwrap();
+    for format in ["nmnist-bin", "text", "evt3", "es"] {
+        let bytes = encode(format, recording.columns(), Some(recording.sensor())).unwrap();
+        // Every confidence is above 0, so the first event is answered.
+        let exit = ["--exit", "confidence", "--alpha", "0"];
+        let args = [&["predict", "run", "-", "--json", "--format", format], &exit[..]].concat();
+        let mut child =
+            scratch.command(&args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        // Some hundred bytes, and no more until the answer has come: a pipe that stays open.
+        for part in bytes[..bytes.len().min(400)].chunks(7) {
+            input.write_all(part).unwrap();
+            input.flush().unwrap();
+        }
+        let mut told = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first: Value = serde_json::from_str(&told.next().unwrap().unwrap()).unwrap();
+        assert_eq!((&first["events"], &first["why"]), (&1.into(), &"sure".into()), "{format}: {first:#}");
+        input.write_all(&bytes[bytes.len().min(400)..]).unwrap();
+        drop(input);
+        let last: Value = serde_json::from_str(&told.last().unwrap().unwrap()).unwrap();
+        assert_eq!((&last["why"], &last["events"]), (&"end".into(), &recording.len().into()), "{format}");
+        assert!(child.wait().unwrap().success());
+    }
+}
+
 /// A colour picture as PNG.
 fn png(pixels: &[u8], side: u32) -> Vec<u8> {
     let mut bytes = Vec::new();

@@ -28,7 +28,7 @@ pub const FORMAT: Format = Format {
     about: "AEDAT 3.1 of cAER (DVS-Gesture)",
     extensions: &["aedat"],
     axes: super::Axes::UpperLeft,
-    fits: |probe| if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No },
+    fits: |probe| probe.begins_with(MAGIC),
     supports: &[SupportedOption::Stream],
     read: Reading::Stream(|file, options| {
         let (stage, wanted, sources) = (Stage::First, options.stream, Vec::new());

@@ -24,7 +24,7 @@ pub const FORMAT: Format = Format {
     about: "Event Stream 2 (DVS and ATIS)",
     extensions: &["es"],
     axes: super::Axes::LowerLeft,
-    fits: |probe| if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No },
+    fits: |probe| probe.begins_with(MAGIC),
     supports: &[],
     read: Reading::Stream(|file, options| {
         let block = Box::new(Block::new());
