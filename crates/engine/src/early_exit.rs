@@ -136,8 +136,8 @@ impl Stop {
 mod tests {
     use super::*;
     use crate::two_classes::session;
-    use tickless_net::ExitPolicy;
     use tickless_events::{Event, Sensor};
+    use tickless_net::ExitPolicy;
 
     fn recording() -> Recording {
         let events = [(100, 0), (110, 1), (120, 1), (150, 1)].map(|(t_us, x)| Event { t_us, x, y: 0, on: true });

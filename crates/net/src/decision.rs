@@ -263,7 +263,10 @@ mod tests {
         close(exit(Rule::Entropy, 0.0).quantity(&logits, 1.0), h / 3f64.ln());
         close(exit(Rule::Entropy, 0.0).quantity(&[1.5; 7], 1.0), 1.0);
         close(exit(Rule::Margin, 0.0).quantity(&[1.5; 7], 1.0), 0.0);
-        close(Exit { gain: 2.0, ..exit(Rule::Confidence, 0.0) }.quantity(&[1.0, 0.0], 1.0), 1.0 / (1.0 + (-2f64).exp()));
+        close(
+            Exit { gain: 2.0, ..exit(Rule::Confidence, 0.0) }.quantity(&[1.0, 0.0], 1.0),
+            1.0 / (1.0 + (-2f64).exp()),
+        );
     }
 
     #[test]

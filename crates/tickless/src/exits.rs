@@ -99,10 +99,13 @@ fn resolved(
 ) -> Result<Vec<(ExitAt, Exit)>> {
     let one = |exit: &ExitAt| {
         let rule = exit.rule.with(policy).ok_or(Error::NoValidation)?;
-        Ok((*exit, match at {
-            OperatingPoint::Clocked { .. } => Exit { rule, alpha: exit.alpha, gain: temperature.gain },
-            OperatingPoint::EventDriven { .. } => confidence(run, temperature).exit(rule, exit.alpha),
-        }))
+        Ok((
+            *exit,
+            match at {
+                OperatingPoint::Clocked { .. } => Exit { rule, alpha: exit.alpha, gain: temperature.gain },
+                OperatingPoint::EventDriven { .. } => confidence(run, temperature).exit(rule, exit.alpha),
+            },
+        ))
     };
     exits.iter().map(one).collect()
 }

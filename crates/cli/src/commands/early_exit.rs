@@ -179,13 +179,7 @@ impl EarlyExitArgs {
             calibration_error_at_gain_1: error_at(1.0),
             accuracy: whole.accuracy(),
             operations: whole.operations.unwrap_or_default().total(),
-            ms: per_sample(time_of_whole_passes(
-                model,
-                &setting,
-                &vec![steps; run.network.stages()],
-                leak,
-                console,
-            )?),
+            ms: per_sample(time_of_whole_passes(model, &setting, &vec![steps; run.network.stages()], leak, console)?),
             policy: found.policy,
             rows,
         };
@@ -257,7 +251,8 @@ impl EarlyExitArgs {
             accuracy: m.accuracy,
             standard_error: m.standard_error,
         };
-        let points: Vec<(ExitAt, ExitPoint)> = found.all.iter().map(|exit| exit.0).zip(rows.iter().map(drawn)).collect();
+        let points: Vec<(ExitAt, ExitPoint)> =
+            found.all.iter().map(|exit| exit.0).zip(rows.iter().map(drawn)).collect();
         self.draw(&points, drawn(&whole), "mean ms since the first event")?;
         let (gain, gain_samples) = (temperature.gain, temperature.samples);
         if !temperature.is_calibrated() {

@@ -20,7 +20,6 @@ use tickless::simulate::possible;
 use tickless::simulate::tune::Knob;
 use tickless_net::recipe::LARGEST_STEPS;
 use tickless_train::device::{Device, device};
-use tickless_train::progress::Progress;
 use tickless_train::run::RunFolder;
 
 /// Measure a property of finished runs: the loss without a clock, or the distance to a chip.

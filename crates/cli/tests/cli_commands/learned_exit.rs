@@ -62,8 +62,13 @@ fn a_policy_is_fitted_without_the_test_part_and_stops_where_the_full_run_is_cut(
     assert!(steps[1..6].iter().any(|s| (1.0..4.0).contains(s) && *s > 1.0), "{steps:?}: nothing lies between");
 
     // `eval` and `predict` stop each sample at the step at which the full run is cut.
-    let setting =
-        Setting { source: &run.source, ids: &run.parts.test, t_max: run.facts.t_max, step_us: run.facts.step_us, batch: 1 };
+    let setting = Setting {
+        source: &run.source,
+        ids: &run.parts.test,
+        t_max: run.facts.t_max,
+        step_us: run.facts.step_us,
+        batch: 1,
+    };
     let all = over_time(&model, &setting, 4, LeakRule::Step, &Silent).unwrap();
     let point = OperatingPoint::steps(&run.network, 4, LeakRule::Step);
     for (alpha, row) in [("0.5", 2), ("0.9", 4)] {

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use tickless::engine::{CompileOptions, Confidence, Program};
 use tickless::events::formats::encode;
 use tickless::events::{Columns, Event, Recording, Sample, Sensor};
-use tickless::net::{Exit, ExitRule, LeakRule};
+use tickless::net::{Exit, LeakRule, Rule};
 use tickless::train::device::device;
 use tickless::train::evaluate::{Setting, over_time};
 use tickless::train::model::readout::time_mean;
@@ -93,8 +93,8 @@ fn every_test_file_gets_the_answer_of_eval_and_of_simulate() {
     let evaluated = scratch.ok_json(&[&["eval", "run"][..], &exit_at("0")].concat());
     let gain = number(&evaluated, "gain");
     // The median of the margins after one step, so that some stop there and others do not.
-    let margin = Exit { rule: ExitRule::Margin, alpha: 0.0, gain };
-    let mut margins: Vec<f64> = (0..names.len()).map(|k| margin.quantity(all.mean(k, 0))).collect();
+    let margin = Exit { rule: Rule::Margin, alpha: 0.0, gain };
+    let mut margins: Vec<f64> = (0..names.len()).map(|k| margin.quantity(all.mean(k, 0), 1.0)).collect();
     margins.sort_by(f64::total_cmp);
     let alpha: &'static str = format!("{:.3}", margins[margins.len() / 2]).leak();
     let exit = Exit { alpha: alpha.parse().unwrap(), ..margin };

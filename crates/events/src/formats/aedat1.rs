@@ -5,7 +5,7 @@
 
 use super::aedat2::{self, Aedat2};
 use super::records::RecordDecoder;
-use super::{Fit, Format, Reading, SupportedOption};
+use super::{Format, Reading, SupportedOption};
 
 /// The format description; see the module.
 pub const FORMAT: Format = Format {

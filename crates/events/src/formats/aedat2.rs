@@ -20,7 +20,7 @@ use super::block::Block;
 use super::clock::Clock;
 use super::encoder::EventEncoder;
 use super::records::{RecordDecoder, Records, SliceOrigin};
-use super::{Axes, Encoder, Fit, Format, ReadOptions, Reading, SupportedOption};
+use super::{Axes, Encoder, Format, ReadOptions, Reading, SupportedOption};
 use crate::problem::{AddressProblem, Problem, Truncation};
 use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 

@@ -18,7 +18,7 @@ use super::aedat::{self, Front, front};
 use super::block::Block;
 use super::encoder::refuse;
 use super::records::{RecordDecoder, Records, SliceOrigin};
-use super::{Encoder, Fit, Format, Reading, StreamInfo, SupportedOption};
+use super::{Encoder, Format, Reading, StreamInfo, SupportedOption};
 use crate::problem::{PacketProblem, Problem, Truncation};
 use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 

@@ -14,7 +14,7 @@ use super::axes::turned;
 use super::block::Block;
 use super::encoder::EventEncoder;
 use super::records::{RecordDecoder, Records, SliceOrigin};
-use super::{Encoder, Fit, Format, Reading};
+use super::{Encoder, Format, Reading};
 use crate::problem::Problem;
 use crate::{Choice, Columns, Error, Event, Remedy, Result, Sensor};
 

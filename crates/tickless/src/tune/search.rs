@@ -264,8 +264,7 @@ impl Search<'_> {
         let point = OperatingPoint::EventDriven { neurons, exit: None };
         let found = exits(self.run, self.model, &point, &grids(), &self.quiet)?;
         self.progress.start("event-driven", self.ids.len() as u64, "recording");
-        let mut measured =
-            event_driven(self.run, self.ids, &point, (&found.all, found.temperature), self.progress)?;
+        let mut measured = event_driven(self.run, self.ids, &point, (&found.all, found.temperature), self.progress)?;
         self.progress.finish();
         if let Some(to_the_end) = measured.pop() {
             measured.push(self.timed(to_the_end)?);

@@ -93,7 +93,8 @@ impl Counter {
     pub(super) fn new(model: &Model, pass: &Pass<'_>) -> Self {
         let (network, weights) = (model.network(), model.weights());
         let nodes = network.nodes();
-        let mut all = Self { input: Vec::new(), nodes: nodes.iter().map(|_| Vec::new()).collect(), is_step_by_step: false };
+        let mut all =
+            Self { input: Vec::new(), nodes: nodes.iter().map(|_| Vec::new()).collect(), is_step_by_step: false };
         for (i, node) in nodes.iter().enumerate() {
             let steps = pass.configuration.get(node.stage.unwrap_or(0)).copied().unwrap_or(1);
             let delay = node.recurrent.map(|r| r.steps(pass.leak, pass.t_max, steps, pass.step_us).unwrap_or(1));
@@ -253,9 +254,7 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
     use std::sync::Arc;
-    use tickless_net::{
-        Array, Conv, InputKind, NetworkBuilder, Neuron, Recurrent, RecurrentKind, Shape, Weights,
-    };
+    use tickless_net::{Array, Conv, InputKind, NetworkBuilder, Neuron, Recurrent, RecurrentKind, Shape, Weights};
 
     #[test]
     fn operations_are_those_counted_by_hand() {
