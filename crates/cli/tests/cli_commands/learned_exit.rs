@@ -30,7 +30,21 @@ fn sweep(json: &Value, key: &str) -> Vec<f64> {
 
 const SWEEP: [&str; 4] = ["--exit", "learned", "--alpha", "0,0.3,0.5,0.7,0.9,0.97,1"];
 
-/// A lasting copy of the kept policies without what a test changes.
+/// The answers of `predict` to a file of each test recording.
+fn predicted(scratch: &Scratch, run: &Loaded, args: &[&str]) -> Vec<Value> {
+    let write = |(k, id): (usize, &_)| {
+        let recording = run.source.recording(*id).unwrap();
+        let name = format!("{k}.raw");
+        scratch.write(&name, encode("evt3", recording.columns(), Some(recording.sensor())).unwrap());
+        name
+    };
+    let files: Vec<String> = run.parts.test.iter().enumerate().map(write).collect();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let ran = scratch.ok(&[&["predict", "run", "--json"], &files[..], args].concat());
+    ran.stdout.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+/// The policies that the run keeps.
 fn policies(scratch: &Scratch) -> Value {
     scratch.json("run/temperatures.json")["policies"].clone()
 }
@@ -77,11 +91,8 @@ fn a_policy_is_fitted_without_the_test_part_and_stops_where_the_full_run_is_cut(
         let expected = all.exits(&exit);
         assert_eq!(number(&shown["rows"][row], "accuracy"), expected.accuracy(), "{alpha}");
         assert_eq!(shown["rows"][row]["stopped"], serde_json::json!(expected.stopped), "{alpha}");
-        for (k, id) in run.parts.test.iter().enumerate().take(6) {
-            let recording = run.source.recording(*id).unwrap();
-            scratch.write("a.raw", encode("evt3", recording.columns(), Some(recording.sensor())).unwrap());
-            let clocked = ["predict", "run", "a.raw", "--steps", "4", "--leak", "step"];
-            let line = scratch.ok_json(&[&clocked[..], &["--exit", "learned", "--alpha", alpha]].concat());
+        let clocked = ["--steps", "4", "--leak", "step", "--exit", "learned", "--alpha", alpha];
+        for (k, line) in predicted(&scratch, &run, &clocked).iter().enumerate() {
             let (step, class) = all.exit_of(k, &exit);
             assert_eq!((&line["steps"][0], &line["label"]), (&(step + 1).into(), &class.into()), "{alpha}: {line}");
         }
@@ -100,14 +111,8 @@ fn in_event_time_the_same_file_is_answered_after_the_same_events_by_every_comman
     assert_eq!(events[6], number(&shown["whole"], "events"));
     assert_eq!(shown["policy"], policies(&scratch)[0][1]);
     assert_eq!(scratch.ok_json(&[&["simulate", "run"], &SWEEP[..]].concat()), shown, "twice is the same");
-    // A file, and the same events from a pipe whose readout never forgets, are answered as in the sweep.
-    let mut sum = 0.0;
-    for id in &run.parts.test {
-        let recording = run.source.recording(*id).unwrap();
-        scratch.write("a.raw", encode("evt3", recording.columns(), Some(recording.sensor())).unwrap());
-        let file = ["predict", "run", "a.raw", "--event-driven", "--exit", "learned", "--alpha", "0.7"];
-        sum += number(&scratch.ok_json(&file), "events");
-    }
+    let lines = predicted(&scratch, &run, &["--event-driven", "--exit", "learned", "--alpha", "0.7"]);
+    let sum: f64 = lines.iter().map(|line| number(line, "events")).sum();
     assert!((sum / run.parts.test.len() as f64 - events[3]).abs() < 1e-9, "{sum} {events:?}");
 }
 
