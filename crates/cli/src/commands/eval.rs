@@ -3,7 +3,7 @@
 use super::answers::show_answers;
 use super::cost::show_cost;
 use super::early_exit::EarlyExitArgs;
-use crate::arguments::{ChoiceArgs, Global, Part, PeriodArg, RunArgs, word_parser};
+use crate::arguments::{ChoiceArgs, Global, Part, PeriodArg, RunArgs, check_leak, word_parser};
 use crate::output::{check_output, print_json, say};
 use crate::progress::Console;
 use crate::results::{Asked, Evaluation, FittedGain, StoredAnswers, count_operations, keep_evaluation, write_samples};
@@ -113,6 +113,7 @@ impl Eval {
         for c in &configurations {
             check_configuration(&run.network, c)?;
         }
+        check_leak(&run, self.leak)?;
         let model = run.model(&device(&global.device)?)?;
         let ids = self.part.of(&run.parts, self.limit);
         if ids.is_empty() {

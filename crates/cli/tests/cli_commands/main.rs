@@ -7,6 +7,7 @@ mod data;
 mod event_driven;
 mod export;
 mod formats;
+mod from_relu;
 mod images;
 mod learned_exit;
 mod networks;

@@ -198,6 +198,25 @@ fn stream(scratch: &Scratch, args: &[&str], bytes: &[u8]) -> Vec<Value> {
     String::from_utf8(ran.stdout).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
 }
 
+#[test]
+fn an_input_without_events_is_answered_with_a_warning_and_a_folder_is_refused() {
+    let scratch = trained();
+    let ran = |args: &[&str]| {
+        let args = [&["predict", "run", "-"], args].concat();
+        let out = scratch.command(&args).stdin(Stdio::null()).output().unwrap();
+        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        (String::from_utf8(out.stdout).unwrap(), String::from_utf8(out.stderr).unwrap())
+    };
+    // Without a clock nothing is answered before something comes.
+    let (answers, said) = ran(&["--json"]);
+    assert!(answers.is_empty() && said.contains("warning: `-`: held no events, so there is no answer"), "{said}");
+    let (answers, said) = ran(&["--json", "--steps", "2"]);
+    assert_eq!(answers.lines().count(), 1, "{answers}");
+    assert!(said.contains("warning: `-`: holds no events, so the answer is that of the network at rest"), "{said}");
+    std::fs::create_dir(scratch.at("recordings")).unwrap();
+    scratch.refused_with(&["predict", "run", "recordings"], &["error: recordings: ", "give a file in it"]);
+}
+
 /// Recordings one after another, each `pause_us` after the end of the one before.
 fn one_after_another(recordings: &[&Recording], pause_us: u64) -> Columns {
     let mut all = Columns::new();
@@ -349,4 +368,9 @@ fn an_image_gets_the_answer_of_its_sample() {
     lines(&scratch, &["predict", "run", "large.png", "--scale"]);
     scratch.refused_with(&["predict", "run", "-"], &["trained on images"]);
     scratch.refused_with(&["predict", "run", "0.png", "--event-driven"], &["trained on images"]);
+    for command in [&["predict", "run", "0.png"][..], &["eval", "run"]] {
+        let args = [command, &["--leak", "time"]].concat();
+        scratch.refused_with(&args, &["`--leak time`", "trained on images", "leave it out"]);
+        scratch.ok(&[command, &["--leak", "step"]].concat());
+    }
 }

@@ -167,7 +167,7 @@ pub(crate) fn kept_at_once(network: &Network, values: impl Fn(usize) -> usize) -
         let entered = cuts[..k].iter().flat_map(|cut| live_at(network, *cut));
         entered.chain(b[0]..b[1]).collect::<Vec<_>>()
     });
-    parts.max_by_key(|part| part.iter().map(|i| values(*i)).sum::<usize>()).unwrap_or_default()
+    parts.max_by_key(|part| part.iter().fold(0usize, |sum, i| sum.saturating_add(values(*i)))).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -131,9 +131,7 @@ impl Checkpoint {
     /// # Errors
     /// If the checkpoint is not of `recipe`, or has trained as many epochs as `longer` has.
     pub fn continued(self, recipe: &Recipe, longer: &Recipe) -> Result<Self> {
-        if self.recipe != recipe.to_toml()? {
-            return Err(Error::OtherRecipe);
-        }
+        self.check_recipe(recipe)?;
         let (done, epochs) = (self.position.epoch, longer.train.epochs);
         if epochs <= done {
             let problem = format!("= {epochs}, and {done} epochs are trained already: give more");
@@ -234,15 +232,28 @@ impl Checkpoint {
         })
     }
 
+    /// Checks that the training is of this recipe. Paths of the data may differ, because the
+    /// [`Conditions`] compare the files.
+    fn check_recipe(&self, recipe: &Recipe) -> Result<()> {
+        if self.recipe == recipe.to_toml()? {
+            return Ok(());
+        }
+        let own = Recipe::parse(&self.recipe, Path::new("recipe of the checkpoint"), &[])?;
+        let differences = own.differences(recipe)?;
+        let decisive: Vec<String> = differences.iter().filter(|d| !d.is_place()).map(ToString::to_string).collect();
+        match decisive.is_empty() {
+            true => Ok(()),
+            false => Err(Error::OtherRecipe { differences: decisive }),
+        }
+    }
+
     /// Checks the checkpoint against the training that resumes from it: the recipe; the name, shape
     /// and values of every tensor; and that the recipe reaches its epoch, batch and iteration.
     ///
     /// # Errors
     /// [`Error::OtherRecipe`] if the recipe differs, [`Error::Checkpoint`] if something else does.
     pub fn check(&self, recipe: &Recipe, network: &Network, plan: &TrainPlan) -> Result<()> {
-        if self.recipe != recipe.to_toml()? {
-            return Err(Error::OtherRecipe);
-        }
+        self.check_recipe(recipe)?;
         let refuse = |problem: String| Err(Error::Checkpoint(problem));
         let in_words = |e: tickless_net::Error| match e {
             tickless_net::Error::Weights { layer, problem, .. } => {
