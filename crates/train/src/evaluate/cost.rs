@@ -1,7 +1,7 @@
 //! The cost of a clocked run by the definitions of NeuroBench ([`tickless_net::neurobench`]), counted
 //! in a pass whose observer sees the output of every node.
 //!
-//! [`Counter`] counts the synaptic operations. It decides for each sample and step whether a layer
+//! `operations.rs` counts the synaptic operations. It decides for each sample and step whether a layer
 //! accumulates or multiplies; NeuroBench decides this for a whole batch, so its numbers at batch 1 are
 //! the same. Membrane potentials are not outputs of nodes, so the neurons run once more, step by step,
 //! with the values that they read.
