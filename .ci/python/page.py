@@ -143,10 +143,14 @@ def check_budget(page, report):
     chosen = [(s["name"], s["chosen"]) for s in report["strategies"] if s["chosen"]]
     shown = page.value("""(() => { const f = document.querySelector('section[aria-labelledby=explore] figure'); return {
         caption: f.querySelector('figcaption').textContent,
-        dashed: [...f.querySelectorAll('svg [stroke-dasharray]')].length } })()""")
+        drawings: [...f.querySelectorAll('svg desc')].map(d => d.textContent) } })()""")
     for name, c in chosen:
         assert f"the chosen budget of {name}, {c['words']}." in shown["caption"], (name, c, shown["caption"])
-        assert shown["dashed"], "no line at the chosen budget"
+        said = f"{name}: {decimal(c['accuracy'])} % with "
+        for drawing in shown["drawings"]:
+            own = [part for part in drawing.split("; ") if part.startswith(said) and "at the chosen budget" in part]
+            assert len(own) == 1, (name, c, drawing)
+    assert shown["drawings"] or not chosen, "no drawing of the frontier"
     print(f"budget: {len(chosen)} rows with a chosen setting, {[c['words'] for _, c in chosen]}")
 
 
