@@ -61,12 +61,12 @@ pub fn command(how: &FinetuneRecipe, from: &Path, strategy: &str, output: &Path)
     )
 }
 
-/// Checks a recipe's `[finetune]` before the training begins, because an error after days of training
-/// comes too late.
+/// Checks a recipe's `[finetune]` before the training begins, because an error after days of
+/// training comes too late.
 ///
 /// # Errors
-/// If a strategy is unknown or does not fit the steps, the network has no bias-free form, or a folder
-/// is taken and the command does not resume.
+/// If a strategy is unknown or does not fit the steps, the network has no bias-free form, or a
+/// folder is taken and the command does not resume.
 pub fn check(recipe: &Recipe, network: &Network, weights: &Weights, from: &Path, resume: bool) -> Result<()> {
     let Some(how) = &recipe.finetune else { return Ok(()) };
     for strategy in &how.strategies {

@@ -1,6 +1,6 @@
-//! At steps so fine that every event has its own, the clocked trainer and the engine compute the same
-//! spikes: random chains with recurrent connections, delays, thresholds per channel, refractory
-//! periods and every kind of leak.
+//! At steps so fine that every event has its own, the clocked trainer and the engine compute the
+//! same spikes: random chains with recurrent connections, delays, thresholds per channel,
+//! refractory periods and every kind of leak.
 //!
 //! Two conditions make the spikes equal and not only nearly equal. No weight is negative and resets
 //! are soft, so the order in which the engine delivers the inputs of one moment does not count. By

@@ -15,25 +15,45 @@
 //!
 //! Neurons without a fused kernel run as a loop over steps whose tensors autodiff records: recurrent
 //! layers, synaptic currents, adaptive thresholds, learned leaks, dead steps and late resets. They
-//! save several tensors per step ([`recorded`]).
+//! save several tensors per step (`recorded`).
 
 use crate::iteration::recompute::kept_at_once;
 use crate::model::Fusion;
 use serde::Serialize;
-use tickless_net::{InputKind, Layer, LeakRule, Network, Neuron, NodeId, Reset};
+use tickless_net::{InputKind, Layer, LeakRule, Network, Neuron, Node, NodeId, Reset};
 
 /// Memory that the program takes without data and network, in bytes: code, thread stacks and the
 /// allocator's reserves, measured as the peak of the process minus the other parts.
 const PROGRAM: usize = 80_000_000;
 
-/// Number of tensors that autodiff saves per step of neurons without a fused kernel, from the peaks of
-/// whole trainings. Five belong to the surrogate, the leak and the spikes; a reset other than the
-/// soft one saves the potential and the factor that it is multiplied by as well.
+/// Number of tensors that autodiff saves per step of neurons without a fused kernel, from the peaks
+/// of whole trainings. Five belong to the surrogate, the leak and the spikes; a reset other than
+/// the soft one saves the potential and the factor that it is multiplied by as well.
 const fn recorded(neuron: &Neuron) -> usize {
     match neuron.reset {
         Reset::Soft => 5,
         _ => 7,
     }
+}
+
+/// The nodes that fused kernels evaluate at T_max = `steps`.
+fn fusion_at(network: &Network, steps: usize) -> Fusion {
+    // A refractory period in µs has several steps or one, depending on the data; several need more.
+    Fusion::new(network, |i| match network.nodes()[i].layer {
+        Layer::Neuron(n) => n.interval(LeakRule::Step, steps, steps, None).unwrap_or(2),
+        _ => 1,
+    })
+}
+
+/// For each node, the number of tensors of its output's size that a pass at T_max = `steps` saves if
+/// no kernel fuses nodes: 1, or several for neurons that have no fused kernel.
+pub(crate) fn unfused_tensors(network: &Network, steps: usize) -> Vec<usize> {
+    let fusion = fusion_at(network, steps);
+    let tensors = |(i, node): (usize, &Node)| match node.layer {
+        Layer::Neuron(n) if !fusion.plain[i] => recorded(&n),
+        _ => 1,
+    };
+    network.nodes().iter().enumerate().map(tensors).collect()
 }
 
 /// The parts of the memory of a training iteration, in bytes.
@@ -67,12 +87,7 @@ impl Footprint {
 /// momentum 1, AdamW 2); `recompute` says whether the backward pass runs stages again.
 pub fn footprint(network: &Network, batch: usize, steps: usize, buffers: usize, recompute: bool) -> Footprint {
     let nodes = network.nodes();
-    // A refractory period in µs has several steps or one, depending on the data; several need more.
-    let interval = |i: usize| match nodes[i].layer {
-        Layer::Neuron(n) => n.interval(LeakRule::Step, steps, steps, None).unwrap_or(2),
-        _ => 1,
-    };
-    let fusion = Fusion::new(network, interval);
+    let fusion = fusion_at(network, steps);
     let image = network.input().kind == InputKind::Image;
     // Whether a node's output has one step: a repeat of the image is still pending.
     let mut single = vec![false; nodes.len()];
@@ -188,6 +203,13 @@ mod tests {
             footprint(&build("nmnist-small", &options).unwrap(), 64, 10, 1, false).saved
         };
         assert!(with_period(2.0) > 4 * with_period(1.0));
+        let shd = build("shd", &ZooOptions::default()).unwrap();
+        let tensors = unfused_tensors(&shd, 20);
+        let expected = shd.nodes().iter().map(|n| match n.layer {
+            Layer::Neuron(n) => recorded(&n),
+            _ => 1,
+        });
+        assert!(tensors.iter().copied().eq(expected) && tensors.iter().any(|n| *n > 1), "{tensors:?}");
     }
 
     #[test]

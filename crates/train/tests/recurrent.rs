@@ -65,8 +65,8 @@ fn recurrent_layers_run_as_the_simulator_step_by_step() {
     assert!(spikes > 200.0, "the networks are silent: {spikes} spikes");
 }
 
-/// T_max = 4 steps of 1000 µs: at 12 steps the first layer's spikes return after 1000 µs = 3 steps, and
-/// the second layer's after 1400 µs = 4.2 steps, rounded up to 5.
+/// T_max = 4 steps of 1000 µs: at 12 steps the first layer's spikes return after 1000 µs = 3 steps,
+/// and the second layer's after 1400 µs = 4.2 steps, rounded up to 5.
 #[test]
 fn a_delay_lasts_as_long_at_every_t_if_the_leak_belongs_to_time() {
     let (of, t, t_max, step_us) = (network(RecurrentKind::Dense, true), 12, 4, 1000.0);

@@ -3,9 +3,9 @@
 //! Names within their common folder, sizes and content count. Paths and times of change do not,
 //! because they change if somebody copies, moves or unpacks a data set again.
 //!
-//! The content is a digest over the bytes of all files if they are at most [`WHOLE`] together. Of
-//! more bytes than that, only the begin and the end of the files are read, because reading all of a
-//! large data set would delay every training. If then also a path or a time differs,
+//! The content is a digest over the bytes of all files if they are at most 512 MiB together. Of more
+//! bytes than that, only the begin and the end of the files are read, because reading all of a large
+//! data set would delay every training. If then also a path or a time differs,
 //! [`Comparison::Moved`] says that the files are probably the same. Members of a zip archive are not
 //! read at all: the archive holds a checksum of each.
 
@@ -29,7 +29,7 @@ const LEAST: u64 = 4096;
 /// Bytes from which on reading is shown as a task.
 const SHOWN: u64 = 64 << 20;
 
-/// The files and settings that the samples of a part depend on; see the module.
+/// The files and settings that the samples of a part depend on, in a form that survives a copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Identity {

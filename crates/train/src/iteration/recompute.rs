@@ -57,8 +57,8 @@ struct Part {
 /// of every norm.
 type Gradients = (Vec<Option<Tensor<1>>>, Vec<BatchStatistics>);
 
-/// Runs the forward pass of a training step; `tap` sees the spikes of every neuron layer. If the model [recomputes](Model::with_recompute), only
-/// the last part has a graph.
+/// Runs the forward pass of a training step; `tap` sees the spikes of every neuron layer. If the
+/// model [recomputes](Model::with_recompute), only the last part has a graph.
 ///
 /// # Errors
 /// As [`Model::forward`].

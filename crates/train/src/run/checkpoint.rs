@@ -124,9 +124,9 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// The checkpoint of a finished training of `recipe`, for the training of `longer`, which differs
-    /// in its number of epochs only. Weights, optimiser and position stay; the learning rate goes on
-    /// as the schedule of all epochs says.
+    /// The checkpoint of a finished training of `recipe`, for the training of `longer`, which
+    /// differs in its number of epochs only. Weights, optimiser and position stay; the learning
+    /// rate goes on as the schedule of all epochs says.
     ///
     /// # Errors
     /// If the checkpoint is not of `recipe`, or has trained as many epochs as `longer` has.

@@ -217,7 +217,13 @@ mod tests {
         };
         std::fs::write(there.join("a"), "abd").unwrap();
         let text = only(&then);
-        assert!(text.contains("not their bytes") && text.contains("then") && text.contains("now"), "{text}");
+        let content = |of: &Conditions| match &of.0["part"] {
+            Condition::Files(files) => files.content.clone(),
+            Condition::Words(words) => panic!("{words}"),
+        };
+        let (before, after) = (content(&then), content(&of_files(&there)));
+        assert_ne!(before, after);
+        assert!(text.contains(&before) && text.contains(&after), "{text}");
         std::fs::write(there.join("a"), "abcd").unwrap();
         assert_eq!(only(&then), "part: 1 file of 3 bytes in all then, 1 file of 4 bytes in all now");
         // As an earlier version recorded files.
