@@ -151,11 +151,11 @@ def cases():
     net = nn.Sequential(*sequential(leaky), *leaky(output=True))
     yield "snntorch-learned", net, stepwise, chain(True, neuron=cell, last=cell), "snntorch", "plain", 0, "-", "-"
 
-    for norms in [False, True]:
+    for norms, theta in [(False, 0.5), (True, 0.0625)]:
         for how in ["plain", "safetensors"]:
             taus = iter([7.3, 2.9, 4.1])
-            lif = lambda _: [sl.LIFSqueeze(tau_mem=next(taus), batch_size=3, spike_threshold=0.5, norm_input=norms)]
-            cell = neuron(model="parametric-lif", spikes="multi", reset="soft", fire_at_threshold=True, threshold=0.5)
+            lif = lambda _: [sl.LIFSqueeze(tau_mem=next(taus), batch_size=3, spike_threshold=theta, norm_input=norms)]
+            cell = neuron(model="parametric-lif", spikes="multi", reset="soft", fire_at_threshold=True, threshold=theta)
             net = nn.Sequential(*sequential(lif, bias=False), *lif(10))
             recipe = chain(False, neuron=cell, last=cell)
             yield f"sinabs-lif-{norms}-{how}", net, squeezed, recipe, "sinabs", how, 0, "-", norms

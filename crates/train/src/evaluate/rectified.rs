@@ -13,6 +13,7 @@ use crate::model::{Model, NormMode, Observer, Pass, Sequence};
 use crate::progress::Progress;
 use crate::seed;
 use rand::seq::SliceRandom;
+use tickless_kernels::Precision;
 use tickless_net::{InputKind, LeakRule};
 
 /// The smallest percentile that can be measured. The values from the percentile up are kept in
@@ -183,7 +184,9 @@ impl Layers {
         assert!((LEAST_PERCENTILE..=100.0).contains(&percent), "a percentile of {percent} cannot be measured");
         let network = model.network();
         let top = |i: usize| (i, Top::new(samples * network.nodes()[i].output.len(), percent));
-        Self { tops: network.spiking().into_iter().map(top).collect(), model: model.clone().with_rectifiers() }
+        // In f32, because the balanced weights are to hold at every precision.
+        let model = model.clone().with_rectifiers().with_precision(Precision::F32);
+        Self { tops: network.spiking().into_iter().map(top).collect(), model }
     }
 
     fn see(&mut self, input: Sequence) -> Result<()> {
