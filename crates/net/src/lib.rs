@@ -14,6 +14,7 @@ pub mod balance;
 pub mod decision;
 pub mod energy;
 pub mod error;
+pub mod exit_policy;
 pub mod fold;
 pub mod init;
 pub mod interop;
@@ -23,6 +24,7 @@ pub mod neurobench;
 pub mod quantise;
 pub mod recipe;
 pub mod shape;
+pub mod softmax;
 pub mod spec;
 pub mod summary;
 pub mod weights;
@@ -30,8 +32,9 @@ pub mod window;
 pub mod zoo;
 
 pub use answers::{AnswerStatistics, Answers};
-pub use decision::{Confidence, Exit, ExitRule};
+pub use decision::{Confidence, Exit, ExitRule, Rule};
 pub use error::{Error, Result};
+pub use exit_policy::ExitPolicy;
 pub use layer::{
     AdaptiveAverage, Attention, Conv, Dropout, Layer, Linear, Norm, Pool, PoolKind, Recurrent, RecurrentKind, TtmMode,
 };

@@ -71,10 +71,12 @@ pub struct Predict {
     #[arg(long, value_name = "STEPS", requires = "event_driven")]
     refractory: Option<String>,
     /// Stop by this rule: confidence (largest probability above α), margin (difference of the two
-    /// largest above α), entropy (relative to that of equal probabilities, below α).
+    /// largest above α), entropy (relative to that of equal probabilities, below α), learned
+    /// (probability that stopping loses nothing, learned on the validation part, above α).
     #[arg(long, value_name = "RULE", value_parser = word_parser(ExitRule::WORDS))]
     exit: Option<ExitRule>,
-    /// The threshold α, 0 to 1 (default: 0.9 for confidence, 0.8 for margin, 0.1 for entropy).
+    /// The threshold α, 0 to 1 (default: 0.9 for confidence, 0.8 for margin, 0.1 for entropy, 0.97 for
+    /// learned).
     #[arg(long, requires = "exit")]
     alpha: Option<f64>,
     /// Scale samples of another size to that of the run's.
@@ -323,6 +325,7 @@ fn usual(rule: ExitRule) -> f64 {
         ExitRule::Confidence => 0.9,
         ExitRule::Margin => 0.8,
         ExitRule::Entropy => 0.1,
+        ExitRule::Learned => 0.97,
     }
 }
 

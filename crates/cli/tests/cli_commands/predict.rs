@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use tickless::engine::{CompileOptions, Confidence, Program};
 use tickless::events::formats::encode;
 use tickless::events::{Columns, Event, Recording, Sample, Sensor};
-use tickless::net::{Exit, ExitRule, LeakRule};
+use tickless::net::{Exit, LeakRule, Rule};
 use tickless::train::device::device;
 use tickless::train::evaluate::{Setting, over_time};
 use tickless::train::model::readout::time_mean;
@@ -93,8 +93,8 @@ fn every_test_file_gets_the_answer_of_eval_and_of_simulate() {
     let evaluated = scratch.ok_json(&[&["eval", "run"][..], &exit_at("0")].concat());
     let gain = number(&evaluated, "gain");
     // The median of the margins after one step, so that some stop there and others do not.
-    let margin = Exit { rule: ExitRule::Margin, alpha: 0.0, gain };
-    let mut margins: Vec<f64> = (0..names.len()).map(|k| margin.quantity(all.mean(k, 0))).collect();
+    let margin = Exit { rule: Rule::Margin, alpha: 0.0, gain };
+    let mut margins: Vec<f64> = (0..names.len()).map(|k| margin.quantity(all.mean(k, 0), 1.0)).collect();
     margins.sort_by(f64::total_cmp);
     let alpha: &'static str = format!("{:.3}", margins[margins.len() / 2]).leak();
     let exit = Exit { alpha: alpha.parse().unwrap(), ..margin };
@@ -291,6 +291,35 @@ fn a_stream_that_has_not_ended_is_answered() {
     let last: Value = serde_json::from_str(&told.last().unwrap().unwrap()).unwrap();
     assert_eq!((&last["why"], &last["object"]), (&"end".into(), &39.into()));
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_stream_is_answered_event_by_event_however_little_has_come() {
+    let scratch = trained();
+    let run = loaded(&scratch);
+    let recording = run.source.recording(run.parts.test[0]).unwrap();
+    for format in ["nmnist-bin", "text", "evt3", "es"] {
+        let bytes = encode(format, recording.columns(), Some(recording.sensor())).unwrap();
+        // Every confidence is above 0, so the first event is answered.
+        let exit = ["--exit", "confidence", "--alpha", "0"];
+        let args = [&["predict", "run", "-", "--json", "--format", format], &exit[..]].concat();
+        let mut child =
+            scratch.command(&args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        // Some hundred bytes, and no more until the answer has come: a pipe that stays open.
+        for part in bytes[..bytes.len().min(400)].chunks(7) {
+            input.write_all(part).unwrap();
+            input.flush().unwrap();
+        }
+        let mut told = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first: Value = serde_json::from_str(&told.next().unwrap().unwrap()).unwrap();
+        assert_eq!((&first["events"], &first["why"]), (&1.into(), &"sure".into()), "{format}: {first:#}");
+        input.write_all(&bytes[bytes.len().min(400)..]).unwrap();
+        drop(input);
+        let last: Value = serde_json::from_str(&told.last().unwrap().unwrap()).unwrap();
+        assert_eq!((&last["why"], &last["events"]), (&"end".into(), &recording.len().into()), "{format}");
+        assert!(child.wait().unwrap().success());
+    }
 }
 
 /// A colour picture as PNG.
