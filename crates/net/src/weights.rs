@@ -396,7 +396,7 @@ mod tests {
     #[test]
     fn a_file_of_another_program_has_no_checksum_and_is_read() {
         let data: Vec<u8> = [1.0f32, 2.0].iter().flat_map(|v| v.to_le_bytes()).collect();
-        let view = TensorView::new(Dtype::F32, vec![2], &data).unwrap();
+        let view = safetensors::tensor::TensorView::new(Dtype::F32, vec![2], &data).unwrap();
         let bytes = safetensors::serialize([("a.weight", view)], None).unwrap();
         let read = WeightFile::from_bytes(&bytes, Path::new("w")).unwrap();
         assert!(!read.has_checksum && read.weights.tensors["a.weight"].data == [1.0, 2.0]);
