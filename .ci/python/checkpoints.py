@@ -11,6 +11,10 @@ reads the file, finds the layers without a map, and gives the same outputs: logi
 all spikes. It then writes the weights with the names of that framework, and the network loads them
 with `strict=True` (sinabs and snnTorch: without the states of neurons) and has the same bits.
 
+Cases with learned decays (`ParametricLIFNode`, `Leaky(learn_beta=True)`, sinabs' `LIF`) have a layer
+each with its own decay, and input that decays too where the framework has that. Such an input is a
+factor of the weights that come back, so the framework's neurons then run without it.
+
 Weights are multiples of 1/64 and inputs are small integers, so that no rounding decides on a spike.
 """
 
@@ -101,7 +105,8 @@ def multistep(net, x):
 
 
 def cases():
-    """Name, network, how it runs, recipe, dialect, how it is saved, number of steps, exactness."""
+    """Name, network, how it runs, recipe, dialect, how it is saved, exactness; with learned decays also
+    whose neurons they are, and whether their input decays too."""
     import sinabs.layers as sl
     import snntorch
     from spikingjelly.activation_based import layer, neuron as sj
@@ -128,10 +133,50 @@ def cases():
     net = nn.Sequential(*modules)
     yield "spikingjelly", net, multistep, chain(True, norm=True, neuron=cell), "sequential", "plain", 1e-5
 
+    # Learned decays: no λ is a power of two, so a rounding could only decide at a distance of 1e-7.
+    taus = iter([1.7, 3.1] * 2)
+    for decays in [False, True]:
+        plif = lambda _: [sj.ParametricLIFNode(init_tau=next(taus), decay_input=decays, v_threshold=0.5, v_reset=0.0)]
+        cell = neuron(model="parametric-lif", fire_at_threshold=True, threshold=0.5)
+        modules = [getattr(layer, type(m).__name__)(*a) if (a := args(m)) is not None else m for m in sequential(plif, norm=True)]
+        net = nn.Sequential(*modules)
+        recipe = chain(True, norm=True, neuron=cell)
+        yield f"spikingjelly-plif-{decays}", net, multistep, recipe, "sequential", "plain", 1e-5, "spikingjelly", decays
+
+    betas = iter([0.83, 0.41, 0.67])
+    leaky = lambda _=0, **k: [
+        snntorch.Leaky(beta=next(betas), threshold=0.5, learn_beta=True, reset_mechanism="zero", reset_delay=False, init_hidden=True, **k)
+    ]
+    cell = neuron(model="parametric-lif", threshold=0.5)
+    net = nn.Sequential(*sequential(leaky), *leaky(output=True))
+    yield "snntorch-learned", net, stepwise, chain(True, neuron=cell, last=cell), "snntorch", "plain", 0, "-", "-"
+
+    for norms, theta in [(False, 0.5), (True, 0.0625)]:
+        for how in ["plain", "safetensors"]:
+            taus = iter([7.3, 2.9, 4.1])
+            lif = lambda _: [sl.LIFSqueeze(tau_mem=next(taus), batch_size=3, spike_threshold=theta, norm_input=norms)]
+            cell = neuron(model="parametric-lif", spikes="multi", reset="soft", fire_at_threshold=True, threshold=theta)
+            net = nn.Sequential(*sequential(lif, bias=False), *lif(10))
+            recipe = chain(False, neuron=cell, last=cell)
+            yield f"sinabs-lif-{norms}-{how}", net, squeezed, recipe, "sinabs", how, 0, "-", norms
+
     net = spiking_resnet.spiking_resnet18(pretrained=False, spiking_neuron=sj.IFNode, num_classes=10)
     net.conv1 = layer.Conv2d(2, 64, 7, 2, 3, bias=False)
     recipe = '[network.neuron]\nmodel = "if-single"\nfire_at_threshold = true\n'
     yield "spikingjelly-resnet18", net, multistep, recipe, "spikingjelly", "plain", 1e-5
+
+
+def without_decaying_input(net):
+    """The network with fresh states, whose neurons take their input as it is."""
+    for m in net.modules():
+        for field in ["decay_input", "norm_input"]:
+            if hasattr(m, field):
+                setattr(m, field, False)
+        for fresh in ["reset_states", "reset"]:
+            if hasattr(m, fresh):
+                getattr(m, fresh)()
+                break
+    return net
 
 
 def args(m):
@@ -169,7 +214,8 @@ def save(net, how, folder):
 def main():
     example = sys.argv[1]
     torch.manual_seed(3)
-    for name, net, run, layers, dialect, how, tolerance in cases():
+    for name, net, run, layers, dialect, how, tolerance, *learned in cases():
+        neurons, decays = learned or ("-", "-")
         coarse(net)
         side = 32 if "resnet" in name else 8
         x = torch.randint(0, 3, (4, 3, 2, side, side)).float()
@@ -185,7 +231,7 @@ def main():
             (folder / "case.toml").write_text(recipe)
             back = folder / ("back.safetensors" if how == "safetensors" else "back.pt")
             files = [folder / "case.toml", file, folder / "input.safetensors", folder / "output.safetensors"]
-            subprocess.run([example, *files, dialect, back], check=True)
+            subprocess.run([example, *files, dialect, back, neurons, str(decays).lower()], check=True)
             got = safetensors.torch.load_file(folder / "output.safetensors")["output"]
             worst = (got - want.flatten(2)).abs().max().item()
             assert got.shape == want.flatten(2).shape and worst <= tolerance, f"{name}: {worst} apart"
@@ -195,9 +241,18 @@ def main():
             for value in net.state_dict().values():
                 value.zero_() if value.dim() else None
             missing, unexpected = net.load_state_dict(theirs, strict=dialect not in ("snntorch", "sinabs"))
-            assert not unexpected and not any(k.endswith(("weight", "bias")) for k in missing), (name, missing, unexpected)
+            wanted = ("weight", "bias", ".w", "beta" if learned else "weight", "tau_mem" if learned else "weight")
+            assert not unexpected and not any(k.endswith(wanted) for k in missing), (name, missing, unexpected)
             for key, value in theirs.items():
+                if learned and key.endswith((".w", "beta", "tau_mem")):
+                    assert torch.allclose(value, ours[key], rtol=1e-5), f"{name}: {key} {value} for {ours[key]}"
+                    continue
+                if decays is True and key.endswith(("weight", "bias")):
+                    continue
                 assert torch.equal(net.state_dict()[key], ours[key]) and torch.equal(value, ours[key]), f"{name}: {key}"
+            if decays is True:
+                again = run(without_decaying_input(net), x)
+                assert (again - want).abs().max() <= tolerance, f"{name}: {(again - want).abs().max()} apart after export"
         print(f"{name}: {len(theirs)} tensors, worst difference {worst:.1e}, and back with the same bits")
 
 

@@ -138,6 +138,22 @@ def check_slider(page, report):
     print(f"slider: {seen} positions of {len(rows)} rows, each with its accuracy and its confusion matrix")
 
 
+def check_budget(page, report):
+    """The drawing of the frontier shows the setting that was chosen for a budget, and says it in words."""
+    chosen = [(s["name"], s["chosen"]) for s in report["strategies"] if s["chosen"]]
+    shown = page.value("""(() => { const f = document.querySelector('section[aria-labelledby=explore] figure'); return {
+        caption: f.querySelector('figcaption').textContent,
+        drawings: [...f.querySelectorAll('svg desc')].map(d => d.textContent) } })()""")
+    for name, c in chosen:
+        assert f"the chosen budget of {name}, {c['words']}." in shown["caption"], (name, c, shown["caption"])
+        said = f"{name}: {decimal(c['accuracy'])} % with "
+        for drawing in shown["drawings"]:
+            own = [part for part in drawing.split("; ") if part.startswith(said) and "at the chosen budget" in part]
+            assert len(own) == 1, (name, c, drawing)
+    assert shown["drawings"] or not chosen, "no drawing of the frontier"
+    print(f"budget: {len(chosen)} rows with a chosen setting, {[c['words'] for _, c in chosen]}")
+
+
 def check_playing(page, report):
     """The play button moves time on, and stops; the values follow."""
     state = lambda: page.value("""(() => { const c = document.querySelector('.course:not([hidden])'); return {
@@ -212,6 +228,7 @@ def main():
             page.call("Page.navigate", url=html.as_uri())
             page.wait_for("Page.loadEventFired")
             check_slider(page, report)
+            check_budget(page, report)
             check_playing(page, report)
             check_accessible(page)
             check_looks(page, sys.argv[3] if sys.argv[2:3] == ["--screenshots"] else None)

@@ -4,7 +4,7 @@
 use crate::output::note;
 use crate::progress::Volume;
 use crate::recipe_paths::absolute;
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use tickless::simulate::tune::Knob;
 use tickless::tune::Tuning;
 use tickless::{EventNeurons, OperatingPoint};
 use tickless_net::recipe::Recipe;
+use tickless_net::{InputKind, LeakRule};
 use tickless_train::data::{Parts, SampleId};
 use tickless_train::run::{Loaded, RunFolder};
 use tickless_words::{UnknownWord, words};
@@ -158,6 +159,19 @@ impl Changes {
         all.extend(self.epochs.iter().map(|n| format!("train.epochs={n}")));
         Ok(all)
     }
+}
+
+/// Checks that the run's leak can belong to what `--leak` says.
+///
+/// # Errors
+/// If it shall belong to time and the run was trained on images.
+pub fn check_leak(run: &Loaded, leak: Option<LeakRule>) -> Result<()> {
+    let image = run.network.input().kind == InputKind::Image;
+    ensure!(
+        !image || leak != Some(LeakRule::Time),
+        "`--leak time`: this run was trained on images, whose steps have no duration; leave it out"
+    );
+    Ok(())
 }
 
 /// Reads an option whose values are the words of a library's enum; `--help` lists them.

@@ -3,7 +3,7 @@
 
 use crate::new_run::begin;
 use crate::progress::Console;
-use crate::recipe_paths::{absolute, same};
+use crate::recipe_paths::{absolute, decisive};
 use crate::remedy::stopped;
 use crate::shell::quoted;
 use anyhow::{Result, ensure};
@@ -61,12 +61,12 @@ pub fn command(how: &FinetuneRecipe, from: &Path, strategy: &str, output: &Path)
     )
 }
 
-/// Checks a recipe's `[finetune]` before the training begins, because an error after days of training
-/// comes too late.
+/// Checks a recipe's `[finetune]` before the training begins, because an error after days of
+/// training comes too late.
 ///
 /// # Errors
-/// If a strategy is unknown or does not fit the steps, the network has no bias-free form, or a folder
-/// is taken and the command does not resume.
+/// If a strategy is unknown or does not fit the steps, the network has no bias-free form, or a
+/// folder is taken and the command does not resume.
 pub fn check(recipe: &Recipe, network: &Network, weights: &Weights, from: &Path, resume: bool) -> Result<()> {
     let Some(how) = &recipe.finetune else { return Ok(()) };
     for strategy in &how.strategies {
@@ -117,10 +117,15 @@ impl BiasFree<'_> {
         let (folder, begun) = begin(path, Some(self.resume), console)?;
         let kept = if begun { Some(folder.recipe()?) } else { None };
         if let Some(kept) = &kept {
-            let fits = same(kept, &recipe)? || same(kept, &done)?;
-            // A run continues with the data paths that it was started with.
-            (recipe.data, done.data) = (kept.data.clone(), kept.data.clone());
-            ensure!(fits, "{}: was begun with other options; give the same, or another `--output`", path.display());
+            let finished = folder.finished()?;
+            let differing = decisive(kept, &recipe, finished)?;
+            let fits = differing.is_empty() || decisive(kept, &done, finished)?.is_empty();
+            let (run, keys) = (path.display(), differing.join("; "));
+            ensure!(fits, "{run}: was begun with other options ({keys}); give the same, or another `--output`");
+            if finished {
+                // The paths may be relative, as an earlier version stored them.
+                (recipe.data, done.data) = (kept.data.clone(), kept.data.clone());
+            }
         }
         if kept.as_ref() == Some(&done) && folder.finished()? {
             console.line(&format!("{}: has finished already", path.display()));

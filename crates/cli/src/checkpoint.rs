@@ -20,6 +20,11 @@ pub struct Matching {
     /// `state_dict_pool[29]`.
     #[arg(long, value_name = "PLACE")]
     pub entry: Option<String>,
+    /// Whether the input of the file's neurons decays too: `decay_input` of SpikingJelly's
+    /// ParametricLIFNode and `norm_input` of sinabs' LIF (both true unless set), which a file with
+    /// decays does not say.
+    #[arg(long, value_name = "true|false")]
+    pub decay_input: Option<bool>,
 }
 
 impl Matching {
@@ -27,7 +32,13 @@ impl Matching {
     pub fn fit(&self, file: &Path, network: &Network, dialect: Option<Dialect>) -> Result<Fit> {
         let map = self.map.as_deref().map(Map::load).transpose()?.unwrap_or_default();
         let read = checkpoint::read(file, self.entry.as_deref())?;
-        Ok(checkpoint::fit(&read, network, file, &FitOptions::new(dialect, map))?)
+        let options = FitOptions::new(dialect, map).with_decay_input(self.decay_input);
+        Ok(checkpoint::fit(&read, network, file, &options)?)
+    }
+
+    /// Whether the user gave any of these options.
+    pub fn given(&self) -> bool {
+        self.map.is_some() || self.entry.is_some() || self.decay_input.is_some()
     }
 }
 

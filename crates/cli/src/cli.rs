@@ -8,7 +8,7 @@ use crate::commands::{
 use crate::output::{self, note};
 use crate::processes::Processes;
 use crate::progress::Console;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 
 #[derive(Debug, Parser)]
@@ -48,11 +48,19 @@ enum Command {
     Net(net::Net),
 }
 
+/// Lets every option take a value such as `-1`. The error then names the option and the values that
+/// it takes; otherwise it would call `-1` an unknown option.
+fn taking_negative_numbers(command: clap::Command) -> clap::Command {
+    let each = |arg: clap::Arg| if arg.get_action().takes_values() { arg.allow_negative_numbers(true) } else { arg };
+    command.mut_args(each).mut_subcommands(taking_negative_numbers)
+}
+
 /// Parses and runs the command line of this process.
 ///
 /// Exit codes: 0 for success, 2 for an error, which the message explains, 130 if stopped by Ctrl-C.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let parsed = taking_negative_numbers(Cli::command()).try_get_matches().and_then(|m| Cli::from_arg_matches(&m));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(e) => return usage(&e),
     };

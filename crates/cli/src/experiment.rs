@@ -8,7 +8,7 @@
 use crate::arguments::Part;
 use crate::gather::{report, rows};
 use crate::progress::Console;
-use crate::recipe_paths::same;
+use crate::recipe_paths::to_go_on;
 use crate::remedy::stopped;
 use crate::report as page;
 use crate::results::stored;
@@ -153,12 +153,8 @@ fn open(recipe: &Recipe, path: &Path) -> Result<(RunFolder, Recipe)> {
         return Ok((RunFolder::create(path)?, recipe.clone()));
     }
     let folder = RunFolder::open(path)?;
-    let kept = folder.recipe()?;
-    ensure!(
-        same(&kept, recipe)?,
-        "{}: holds a run of another recipe; name another folder with `--output`",
-        path.display()
-    );
+    let remedy = "name another folder with `--output`";
+    let kept = to_go_on(path, folder.recipe()?, recipe, folder.finished()?, remedy)?;
     Ok((folder, kept))
 }
 

@@ -8,6 +8,7 @@ mod checkpoint;
 mod cli;
 mod commands;
 mod experiment;
+mod from_relu;
 mod gather;
 mod interop;
 mod interrupt;

@@ -282,9 +282,13 @@ fn another_recipe_is_not_resumed() {
     let scratch = Scratch::trained();
     std::fs::remove_file(scratch.at("run/weights.safetensors")).unwrap();
     let before = scratch.read("run/checkpoint.safetensors");
-    for change in ["--epochs=2", "--set=seed=2", "--set=train.learning_rate=1e-3"] {
+    for (change, key) in [
+        ("--epochs=2", "`train.epochs`: 1 then, 2 now"),
+        ("--set=seed=2", "`seed`: 1 then, 2 now"),
+        ("--set=train.learning_rate=1e-3", "`train.learning_rate`: "),
+    ] {
         let args = ["train", "small.toml", "--output", "run", "--resume", change];
-        scratch.refused_with(&args, &["run: ", "another recipe", "--output"]);
+        scratch.refused_with(&args, &["run: ", "another recipe", key, "--output"]);
     }
     assert_eq!(scratch.read("run/checkpoint.safetensors"), before);
     scratch.ok(&["train", "small.toml", "--output", "run", "--resume"]);

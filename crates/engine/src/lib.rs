@@ -81,7 +81,7 @@ pub use course::{Course, Moments, course};
 pub use dataset::{Outcome, Run, run};
 pub use decision::Decision;
 pub use difference::spike_difference;
-pub use early_exit::{Stop, early_exits};
+pub use early_exit::{Stop, early_exits, exit_examples};
 pub use error::{Error, Result};
 pub use forget::{Forgetting, Readout};
 pub use program::{CompileOptions, LayerInfo, Program};

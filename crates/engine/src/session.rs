@@ -394,7 +394,12 @@ impl Session {
     /// The current decision. Allocates no memory, so callers can ask after every event.
     pub fn decision(&self, confidence: &Confidence) -> Decision {
         let (class, confidence) = confidence.of(values(&self.program, &self.memory));
-        Decision { class, confidence, events: self.events, us: self.now_us - self.first_us.unwrap_or(self.now_us) }
+        Decision { class, confidence, events: self.events, us: self.elapsed_us() }
+    }
+
+    /// Time from the first event to the session's time in µs; 0 before the first event.
+    pub fn elapsed_us(&self) -> u64 {
+        self.now_us - self.first_us.unwrap_or(self.now_us)
     }
 
     /// Number of events processed since the start.

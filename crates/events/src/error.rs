@@ -13,7 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused a read or a write.
-    #[error("{}: {source}; check that the path exists and may be accessed", path.display())]
+    #[error("{}: {source}; {}", path.display(), remedy_of(source))]
     Io {
         /// File or folder.
         path: PathBuf,
@@ -211,5 +211,13 @@ impl Error {
 
     pub(crate) fn setting(what: impl Into<String>, remedy: impl Into<Remedy>) -> Error {
         Error::Setting { what: what.into(), remedy: remedy.into() }
+    }
+}
+
+/// What to do if the operating system refused a read or a write.
+fn remedy_of(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        std::io::ErrorKind::IsADirectory => "give a file in it",
+        _ => "check that the path exists and may be accessed",
     }
 }

@@ -1,16 +1,22 @@
 //! Writes networks of every kind for every reader, with an input and the spikes that the network
 //! gives, for `.ci/python/nir_nodes.py`.
 //!
-//! Usage: `nir_nodes FOLDER`
+//! ```text
+//! nir_nodes FOLDER        writes the networks
+//! nir_nodes read FOLDER   reads the graphs that frameworks wrote for `.ci/python/nir_theirs.py`, and
+//!                         compares our spikes with those of the framework
+//! ```
+use serde_json::Value;
 use std::error::Error;
-use std::path::Path;
-use tickless_net::interop::nir::{self, ExportOptions, Reader};
+use std::path::{Path, PathBuf};
+use tickless_net::interop::nir::{self, Dialect, ExportOptions, ImportOptions, Reader};
 use tickless_net::{
     Axis, Conv, InputKind, Network, NetworkBuilder, Neuron, NodeId, Recurrent, RecurrentKind, Shape, Weights, Window,
 };
 use tickless_testing::clocked;
 use tickless_testing::generate::Rng;
 use tickless_testing::generate::any::{steps, weights};
+use tickless_testing::layers::Map;
 
 /// A network with groups, dilation and a rectangular kernel.
 fn maps(neuron: Neuron) -> Result<Network, Box<dyn Error>> {
@@ -55,8 +61,56 @@ fn made(network: &Network) -> Weights {
     all
 }
 
+fn rows_of(answer: &Value, key: &str) -> Vec<Vec<f64>> {
+    let row = |r: &Value| r.as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
+    answer[key].as_array().into_iter().flatten().map(row).collect()
+}
+
+/// Runs every graph of a folder, and compares each step with what its framework gave.
+fn compare(folder: &Path) -> Result<(), Box<dyn Error>> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
+    files.retain(|f| f.extension().is_some_and(|e| e == "nir"));
+    files.sort();
+    let mut failed = 0;
+    for file in files {
+        let answer: Value = serde_json::from_str(&std::fs::read_to_string(file.with_extension("json"))?)?;
+        let dialect: Dialect = answer["dialect"].as_str().unwrap_or_default().parse()?;
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let graph = nir::read(&file)?;
+        let evidence = nir::written_by(&graph)
+            .map_or("no evidence", |w| if w.dialect == dialect { "recognised" } else { "MISTAKEN" });
+        let options = ImportOptions { dialect: Some(dialect), ..ImportOptions::default() };
+        let theirs = match nir::import(&graph, &file, &options) {
+            Ok(theirs) => theirs,
+            Err(e) => {
+                failed += 1;
+                println!("{name}: REFUSED: {e}");
+                continue;
+            }
+        };
+        let shape = theirs.network.input().shape;
+        let x: Vec<Map> = rows_of(&answer, "x").into_iter().map(|data| Map { shape, data }).collect();
+        let ours = clocked::run(&theirs.network, &theirs.weights, &x, Some(100.0)).steps;
+        let expected = rows_of(&answer, "y");
+        let spikes: f64 = expected.iter().flatten().sum();
+        let same = ours == expected && spikes > 0.0;
+        failed += usize::from(!same || evidence == "MISTAKEN");
+        let says = if same { "all equal here" } else { "DIFFER here" };
+        println!("{name}: {spikes} output spikes, {says}; {evidence}");
+        if !same {
+            println!("  {ours:?}\n  {expected:?}");
+        }
+    }
+    if failed > 0 { Err(format!("{failed} graphs").into()) } else { Ok(()) }
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let Some(folder) = std::env::args().nth(1) else { return Err("usage: nir_nodes FOLDER".into()) };
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let folder = match &args[..] {
+        [read, folder] if read == "read" => return compare(Path::new(folder)),
+        [folder] => folder,
+        _ => return Err("usage: nir_nodes [read] FOLDER".into()),
+    };
     for reader in Reader::ALL {
         let own = match reader {
             Reader::Sinabs => Neuron::if_multi(),
@@ -71,7 +125,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for (name, network) in all {
             let w = made(&network);
             let exported = nir::export(&network, &w, &ExportOptions { reader, step_us: Some(1000.0) })?;
-            let file = Path::new(&folder).join(format!("{reader}.{name}.nir"));
+            let file = Path::new(folder).join(format!("{reader}.{name}.nir"));
             nir::write(&exported.graph, &file)?;
             let x = steps(&mut Rng(3), &network, 16);
             let y = clocked::run(&network, &w, &x, Some(1000.0)).steps;

@@ -11,7 +11,7 @@
 //! expected calibration error have the bins of [`calibration_error`].
 
 use crate::decision;
-use crate::decision::{CalibrationBin, Exit, ExitRule, argmax, calibration_bins, calibration_error};
+use crate::decision::{CalibrationBin, Exit, Rule, argmax, calibration_bins, calibration_error};
 use serde::{Deserialize, Serialize};
 
 /// If a network has more classes, [`AnswerStatistics`] has no confusion matrix, because it would be
@@ -86,8 +86,8 @@ impl Answers {
     /// If the number of values is not that of the classes, or the label is not below it.
     pub fn push(&mut self, values: &[f32], label: usize) {
         assert!(values.len() == self.classes && label < self.classes, "one value for each class");
-        let exit = |gain: f64| Exit { rule: ExitRule::Confidence, alpha: 1.0, gain: gain * self.scale };
-        let confidence = |gain| exit(gain).quantity(values) as f32;
+        let exit = |gain: f64| Exit { rule: Rule::Confidence, alpha: 1.0, gain: gain * self.scale };
+        let confidence = |gain| exit(gain).quantity(values, 0.0) as f32;
         let before = |(i, v): (usize, &f32)| *v > values[label] || (*v == values[label] && i < label);
         self.labels.push(label as u32);
         self.predicted.push(argmax(values.iter().map(|v| f64::from(*v))).0 as u32);

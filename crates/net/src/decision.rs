@@ -6,16 +6,21 @@
 //! confidence   max p              the run stops if it is above α
 //! margin       p₁ − p₂            the run stops if it is above α; p₁, p₂: the two largest
 //! entropy      −Σ p ln p / ln C   the run stops if it is below α; C: number of classes
+//! learned      σ(w·φ)             the run stops if it is above α; see exit_policy
 //! ```
 //!
 //! Σ are the accumulated logits (or output counts), T_max is that of training, m is the mean of the
 //! logits over the steps so far, and g is a temperature fitted on the validation part (1 if none
 //! was fitted). Source: the confidence threshold of early exit in SEENN-I (Li et al., 2023), which
 //! has g = 1; the event-driven form has Σ/T_max instead of the mean over steps. If values are
-//! equal, the lowest index is the class.
+//! equal, the lowest index is the class. [`ExitPolicy`] has the learned rule.
 
+use crate::exit_policy::ExitPolicy;
+use crate::softmax;
 use serde::{Deserialize, Serialize};
 use tickless_words::words;
+
+pub use crate::softmax::{argmax, probabilities};
 
 /// The parameters that convert accumulated logits to a confidence.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,14 +40,12 @@ impl Default for Confidence {
 impl Confidence {
     /// Class and confidence for readout values in index order; class 0 if there are no values.
     pub fn of(&self, values: impl Iterator<Item = f64> + Clone) -> (usize, f32) {
-        let (class, best) = argmax(values.clone());
-        let gain = f64::from(self.gain) / self.t_max.max(1) as f64;
-        let total: f64 = values.map(|v| ((v - best) * gain).exp()).sum();
-        (class, if total > 0.0 { (1.0 / total) as f32 } else { 1.0 })
+        let (class, _) = argmax(values.clone());
+        (class, softmax::confidence(values, f64::from(self.gain) / self.t_max.max(1) as f64) as f32)
     }
 
     /// The exit of an event-driven run by this rule and threshold: its values are Σ.
-    pub fn exit(&self, rule: ExitRule, alpha: f64) -> Exit {
+    pub fn exit(&self, rule: Rule, alpha: f64) -> Exit {
         Exit { rule, alpha, gain: f64::from(self.gain) / self.t_max.max(1) as f64 }
     }
 
@@ -78,7 +81,7 @@ impl Confidence {
     }
 }
 
-/// The quantity that decides whether a run stops.
+/// The name of the quantity that decides whether a run stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ExitRule {
     /// The largest probability.
@@ -88,74 +91,83 @@ pub enum ExitRule {
     Margin,
     /// The entropy, relative to that of equal probabilities.
     Entropy,
+    /// The probability of a learned policy that stopping loses nothing.
+    Learned,
 }
 
 words!(serde ExitRule, "rule of early exit", {
     Confidence = "confidence",
     Margin = "margin",
     Entropy = "entropy",
+    Learned = "learned",
 });
+
+impl ExitRule {
+    /// The rule with what it has learned; `None` if it needs a policy and there is none.
+    pub fn with(self, policy: Option<ExitPolicy>) -> Option<Rule> {
+        Some(match self {
+            Self::Confidence => Rule::Confidence,
+            Self::Margin => Rule::Margin,
+            Self::Entropy => Rule::Entropy,
+            Self::Learned => Rule::Learned(policy?),
+        })
+    }
+}
+
+/// The quantity that decides whether a run stops, with all that its computation needs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rule {
+    /// [`ExitRule::Confidence`].
+    Confidence,
+    /// [`ExitRule::Margin`].
+    Margin,
+    /// [`ExitRule::Entropy`].
+    Entropy,
+    /// [`ExitRule::Learned`].
+    Learned(ExitPolicy),
+}
 
 /// When a run stops: the rule, its threshold α in 0..=1, and the temperature.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Exit {
     /// The quantity that is compared with α.
-    pub rule: ExitRule,
+    pub rule: Rule,
     /// α.
     pub alpha: f64,
-    /// Temperature g of the probabilities.
+    /// Temperature g of the probabilities; with values Σ, g/T_max.
     pub gain: f64,
 }
 
 impl Exit {
-    /// The quantity that the rule compares, for readout values: mean logits of a clocked run, or
-    /// Σ/T_max. 0 for fewer than two values with [`ExitRule::Entropy`].
-    pub fn quantity(&self, values: &[f32]) -> f64 {
-        self.quantity_of(values.iter().map(|v| f64::from(*v)))
+    /// The quantity that the rule compares, for readout values: mean logits of a clocked run, or Σ.
+    /// `elapsed` are the steps that the mean is over, or the µs since the first event; only
+    /// [`Rule::Learned`] reads them. 0 for fewer than two values with [`Rule::Entropy`].
+    pub fn quantity(&self, values: &[f32], elapsed: f64) -> f64 {
+        self.quantity_of(values.iter().map(|v| f64::from(*v)), elapsed)
     }
 
     /// As [`quantity`](Self::quantity), for values that are no slice.
-    pub fn quantity_of(&self, values: impl Iterator<Item = f64> + Clone) -> f64 {
-        let (_, best) = argmax(values.clone());
-        let of = |v: f64| ((v - best) * self.gain).exp();
-        let total: f64 = values.clone().map(of).sum();
-        let p = values.clone().map(|v| of(v) / total);
-        match self.rule {
-            ExitRule::Confidence => 1.0 / total,
-            ExitRule::Margin => {
-                let (first, second) = p.fold((0.0f64, 0.0f64), |(first, second), p| match p > first {
-                    true => (p, first),
-                    false => (first, second.max(p)),
-                });
-                first - second
-            }
-            ExitRule::Entropy => match values.count() {
-                0 | 1 => 0.0,
-                classes => -p.filter(|p| *p > 0.0).map(|p| p * p.ln()).sum::<f64>() / (classes as f64).ln(),
-            },
+    pub fn quantity_of(&self, values: impl Iterator<Item = f64> + Clone, elapsed: f64) -> f64 {
+        match &self.rule {
+            Rule::Confidence => softmax::confidence(values, self.gain),
+            Rule::Margin => softmax::margin(values, self.gain),
+            Rule::Entropy => softmax::relative_entropy(values, self.gain),
+            Rule::Learned(policy) => policy.probability(values, self.gain, elapsed),
         }
     }
 
     /// Whether a run with these readout values stops.
-    pub fn stops(&self, values: &[f32]) -> bool {
-        self.stops_at(self.quantity(values))
+    pub fn stops(&self, values: &[f32], elapsed: f64) -> bool {
+        self.stops_at(self.quantity(values, elapsed))
     }
 
     /// Whether a run stops if the rule's quantity has this value.
     pub fn stops_at(&self, quantity: f64) -> bool {
         match self.rule {
-            ExitRule::Confidence | ExitRule::Margin => quantity > self.alpha,
-            ExitRule::Entropy => quantity < self.alpha,
+            Rule::Confidence | Rule::Margin | Rule::Learned(_) => quantity > self.alpha,
+            Rule::Entropy => quantity < self.alpha,
         }
     }
-}
-
-/// softmax(gain·values): the probability of each class.
-pub fn probabilities(values: impl Iterator<Item = f64> + Clone, gain: f64) -> Vec<f64> {
-    let (_, best) = argmax(values.clone());
-    let of = |v: f64| ((v - best) * gain).exp();
-    let total: f64 = values.clone().map(of).sum();
-    values.map(|v| of(v) / total).collect()
 }
 
 /// The expected calibration error of answers, each with its confidence in 0..=1 and whether it was
@@ -214,26 +226,9 @@ fn cross_entropy(values: &[f32], label: usize, gain: f64) -> f64 {
     total.ln() - (values.get(label).map_or(best, |v| f64::from(*v)) - best) * gain
 }
 
-/// Index and value of the largest value; the lowest index if several are equal, (0, 0) if there are
-/// none.
-pub fn argmax(values: impl Iterator<Item = f64>) -> (usize, f64) {
-    let best = values.enumerate().fold(None, |best: Option<(usize, f64)>, (i, v)| match best {
-        Some((_, b)) if v <= b => best,
-        _ => Some((i, v)),
-    });
-    best.unwrap_or((0, 0.0))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn of_equal_values_the_lowest_index_wins() {
-        assert_eq!(argmax([1.0, 3.0, 3.0, 2.0].into_iter()), (1, 3.0));
-        assert_eq!(argmax([0.0, 0.0].into_iter()), (0, 0.0));
-        assert_eq!(argmax([].into_iter()), (0, 0.0));
-    }
 
     #[test]
     fn confidence_is_the_softmax_of_gain_times_sum_by_t_max() {
@@ -253,7 +248,7 @@ mod tests {
         assert!((fitted.of([2.0, 0.0].into_iter()).1 - 0.9).abs() < 1e-4);
         assert_eq!(Confidence::fitted(4, &[]), Confidence { gain: 1.0, t_max: 4 });
     }
-    fn exit(rule: ExitRule, alpha: f64) -> Exit {
+    fn exit(rule: Rule, alpha: f64) -> Exit {
         Exit { rule, alpha, gain: 1.0 }
     }
 
@@ -262,13 +257,16 @@ mod tests {
         let p = [0.5f32, 0.3, 0.2];
         let logits = p.map(f32::ln);
         let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-6, "{a} {b}");
-        close(exit(ExitRule::Confidence, 0.0).quantity(&logits), 0.5);
-        close(exit(ExitRule::Margin, 0.0).quantity(&logits), 0.2);
+        close(exit(Rule::Confidence, 0.0).quantity(&logits, 1.0), 0.5);
+        close(exit(Rule::Margin, 0.0).quantity(&logits, 1.0), 0.2);
         let h = -p.iter().map(|p| f64::from(*p) * f64::from(*p).ln()).sum::<f64>();
-        close(exit(ExitRule::Entropy, 0.0).quantity(&logits), h / 3f64.ln());
-        close(exit(ExitRule::Entropy, 0.0).quantity(&[1.5; 7]), 1.0);
-        close(exit(ExitRule::Margin, 0.0).quantity(&[1.5; 7]), 0.0);
-        close(Exit { gain: 2.0, ..exit(ExitRule::Confidence, 0.0) }.quantity(&[1.0, 0.0]), 1.0 / (1.0 + (-2f64).exp()));
+        close(exit(Rule::Entropy, 0.0).quantity(&logits, 1.0), h / 3f64.ln());
+        close(exit(Rule::Entropy, 0.0).quantity(&[1.5; 7], 1.0), 1.0);
+        close(exit(Rule::Margin, 0.0).quantity(&[1.5; 7], 1.0), 0.0);
+        close(
+            Exit { gain: 2.0, ..exit(Rule::Confidence, 0.0) }.quantity(&[1.0, 0.0], 1.0),
+            1.0 / (1.0 + (-2f64).exp()),
+        );
     }
 
     #[test]
@@ -276,7 +274,7 @@ mod tests {
         let values = [0.5f32, 2.0, -1.0, 2.0];
         let p = probabilities(values.iter().map(|v| f64::from(*v)), 1.5);
         assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-12, "{p:?}");
-        let confidence = Exit { gain: 1.5, ..exit(ExitRule::Confidence, 0.0) }.quantity(&values);
+        let confidence = Exit { gain: 1.5, ..exit(Rule::Confidence, 0.0) }.quantity(&values, 1.0);
         assert_eq!((p[1], p[3]), (confidence, confidence));
         assert!((p[0] / p[1] - (-1.5f64 * 1.5).exp()).abs() < 1e-12);
     }
@@ -298,13 +296,27 @@ mod tests {
 
     #[test]
     fn a_run_stops_strictly_beyond_its_threshold() {
-        for (rule, even) in [(ExitRule::Confidence, 0.5), (ExitRule::Margin, 0.0), (ExitRule::Entropy, 1.0)] {
-            assert!(!exit(rule, even).stops(&[3.0, 3.0]), "{rule}");
-            assert!(exit(rule, even).stops(&[3.0, 2.0]), "{rule}");
+        for (rule, even) in [(Rule::Confidence, 0.5), (Rule::Margin, 0.0), (Rule::Entropy, 1.0)] {
+            assert!(!exit(rule, even).stops(&[3.0, 3.0], 1.0), "{rule:?}");
+            assert!(exit(rule, even).stops(&[3.0, 2.0], 1.0), "{rule:?}");
         }
         // Nothing is more certain than 1, or has less entropy than 0.
-        assert!(!exit(ExitRule::Confidence, 1.0).stops(&[1e30, 0.0]));
-        assert!(!exit(ExitRule::Entropy, 0.0).stops(&[1e30, 0.0]));
-        assert!(exit(ExitRule::Confidence, 0.0).stops(&[0.0, 0.0]));
+        assert!(!exit(Rule::Confidence, 1.0).stops(&[1e30, 0.0], 1.0));
+        assert!(!exit(Rule::Entropy, 0.0).stops(&[1e30, 0.0], 1.0));
+        assert!(exit(Rule::Confidence, 0.0).stops(&[0.0, 0.0], 1.0));
+        // Whatever a policy has learned, a threshold of 0 stops at once and one of 1 never.
+        for weight in [-1e9, 0.0, 1e9] {
+            let rule = Rule::Learned(ExitPolicy::new([weight; crate::exit_policy::FEATURES], 1.0));
+            assert!(exit(rule, 0.0).stops(&[0.0, 0.0], 0.0), "{weight}");
+            assert!(!exit(rule, 1.0).stops(&[1e30, 0.0], 1.0), "{weight}");
+        }
+    }
+
+    #[test]
+    fn a_learned_rule_needs_its_policy() {
+        assert_eq!(ExitRule::Learned.with(None), None);
+        let policy = ExitPolicy::new([0.25; crate::exit_policy::FEATURES], 3.0);
+        assert_eq!(ExitRule::Learned.with(Some(policy)), Some(Rule::Learned(policy)));
+        assert_eq!(ExitRule::Margin.with(None), Some(Rule::Margin));
     }
 }

@@ -366,18 +366,27 @@ impl Layer {
             }
             match (r.positions(input.height), c.positions(input.width)) {
                 (Some(h), Some(w)) => Ok((h, w)),
-                _ => Err(Error::layer(name, format!("a window of {window} does not fit into the input {input}"))),
+                _ => {
+                    let remedy = "choose a smaller kernel or more padding, or pool less before it";
+                    Err(Error::layer(
+                        name,
+                        format!("a window of {window} does not fit into the input {input}; {remedy}"),
+                    ))
+                }
             }
         };
         match *self {
             Layer::Ttm(_) | Layer::Norm(_) | Layer::Neuron(_) | Layer::Dropout(_) => Ok(input),
             Layer::Conv(c) => {
                 let (h, w) = slide(c.window)?;
-                if c.out == 0 || c.groups == 0 || input.channels % c.groups != 0 || c.out % c.groups != 0 {
+                if c.out == 0 || c.groups == 0 {
+                    return Err(Error::layer(name, "`out` and `groups` must be at least 1"));
+                }
+                if input.channels % c.groups != 0 || c.out % c.groups != 0 {
                     return Err(Error::layer(
                         name,
                         format!(
-                            "{} groups do not divide {} input and {} output channels",
+                            "{} groups do not divide {} input and {} output channels; change `groups` or `out`",
                             c.groups, input.channels, c.out
                         ),
                     ));
@@ -390,8 +399,11 @@ impl Layer {
             }
             Layer::AdaptiveAverage(a) => {
                 if !(1..=input.height).contains(&a.rows) || !(1..=input.width).contains(&a.columns) {
-                    let problem =
-                        format!("cannot average the input {input} to {} rows and {} columns", a.rows, a.columns);
+                    let problem = format!(
+                        "cannot average the input {input} to {} rows and {} columns; give at least 1 of each, and no more \
+                         than the input has",
+                        a.rows, a.columns
+                    );
                     return Err(Error::layer(name, problem));
                 }
                 Ok(Shape::new(input.channels, a.rows, a.columns))

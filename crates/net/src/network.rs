@@ -256,6 +256,26 @@ const NO_ATTENTION: &str = "attention has no event-driven form, because it multi
                                        each other, and without a clock no two spikes share a step; run it at time \
                                        steps, or replace it by a `conv`";
 
+/// The factor by which a layer of neurons multiplies the input of a channel with the threshold
+/// `threshold`; 1 for other layers.
+fn scale(layer: Layer, threshold: f32) -> f32 {
+    match layer {
+        Layer::Neuron(neuron) => neuron.threshold / threshold,
+        _ => 1.0,
+    }
+}
+
+/// The shape of a layer's output, if it is not too large.
+fn manageable(layer: &str, output: Shape) -> Result<Shape> {
+    if output.is_manageable() {
+        return Ok(output);
+    }
+    let problem = format!(
+        "its output {output} has more than 2^46 values a step; give it fewer channels, less padding or a larger stride"
+    );
+    Err(Error::layer(layer, problem))
+}
+
 /// Builds a [`Network`] node by node. The builder keeps the first error, and [`build`](Self::build)
 /// returns it.
 #[derive(Debug)]
@@ -286,7 +306,7 @@ impl NetworkBuilder {
         };
         let shapes: Vec<Shape> = from.iter().map(|&id| self.net.shape_of(id)).collect();
         let input = shapes.first().copied().unwrap_or(self.net.input.shape);
-        let output = layer.output(&name, &shapes).unwrap_or_else(|e| {
+        let output = layer.output(&name, &shapes).and_then(|output| manageable(&name, output)).unwrap_or_else(|e| {
             self.error.get_or_insert(e);
             input
         });
@@ -350,6 +370,10 @@ impl NetworkBuilder {
             format!("`thresholds` has {given} values for {channels} channels; give one for each channel")
         } else if let Some(t) = thresholds.iter().find(|t| !(**t > 0.0 && t.is_finite())) {
             format!("`thresholds` must be above 0, got {t}")
+        } else if let Some(t) = thresholds.iter().find(|t| !scale(node.layer, **t).is_normal()) {
+            format!(
+                "`thresholds` has {t}, and f32 cannot hold the neuron's threshold divided by it; give a value nearer to that"
+            )
         } else {
             node.thresholds = Some(thresholds);
             return;
@@ -437,8 +461,12 @@ impl NetworkBuilder {
         // one.
         net.stages = net.stages.max(1);
         let refuse = |problem: String| Err(Error::Network { network: net.name.clone(), problem });
-        if net.input.shape.is_empty() {
-            return refuse(format!("the input {} is empty", net.input.shape));
+        let shape = net.input.shape;
+        if !shape.is_manageable() {
+            return refuse(format!("the input {shape} has more than 2^46 values a step; scale it down"));
+        }
+        if shape.is_empty() {
+            return refuse(format!("the input {shape} is empty"));
         }
         if net.nodes.is_empty() {
             return refuse("has no layer".into());

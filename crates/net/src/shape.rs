@@ -30,6 +30,13 @@ impl Shape {
         self.channels * self.height * self.width
     }
 
+    /// Whether the shape has at most 2^46 values, more than any computer holds. Numbers of values,
+    /// weights and operations of larger ones may overflow.
+    pub fn is_manageable(&self) -> bool {
+        let sizes = [self.channels, self.height, self.width].map(|size| size as u64);
+        sizes.into_iter().try_fold(1, u64::checked_mul).is_some_and(|values| values <= 1 << 46)
+    }
+
     /// Whether a dimension is 0.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0

@@ -42,7 +42,7 @@ use std::collections::{BTreeMap, HashMap};
 
 /// One name or a list of names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "a layer's name or a list of names")]
+#[serde(untagged, expecting = "expected a layer's name or a list of names")]
 pub enum OneOrMany {
     /// A single name: `from = "a"`.
     One(String),
@@ -134,6 +134,10 @@ pub fn network_from_specs(
         if name.is_empty() || name == INPUT {
             let problem = format!("layer {} needs another name; `{INPUT}` is the network's input", i + 1);
             return Err(Error::layer(name, problem));
+        }
+        if name.contains(char::is_control) {
+            let problem = format!("layer {} needs a name without line breaks and control characters", i + 1);
+            return Err(Error::layer(&name.escape_debug().to_string(), problem));
         }
         let from = match &spec.from {
             None => vec![last],
@@ -266,7 +270,11 @@ impl LayerSpec {
         let Some(kind) = kinds::kind(word) else {
             let words = || kinds::KINDS.iter().map(|k| k.name);
             let known = words().collect::<Vec<_>>().join(", ");
-            return Err(format!("unknown layer `{word}`{}; known: {known}", suggest::hint(word, words())));
+            let hint = match kinds::known_elsewhere(word) {
+                Some(here) => format!(", here it is {here}"),
+                None => suggest::hint(word, words()),
+            };
+            return Err(format!("unknown layer `{word}`{hint}; known: {known}"));
         };
         if let Some(field) = self.given().find(|f| kind.keys.iter().all(|k| k.name != *f)) {
             let keys: Vec<&str> = kind.keys.iter().map(|k| k.name).collect();

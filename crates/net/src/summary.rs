@@ -70,7 +70,7 @@ pub fn summary(network: &Network) -> Summary {
         kind: network.input().kind,
         stages: network.stages(),
         parameters: layers.iter().map(|l| l.parameters).sum(),
-        operations: layers.iter().map(|l| l.operations).sum(),
+        operations: layers.iter().fold(0, |sum, l| sum.saturating_add(l.operations)),
         layers,
     }
 }
@@ -78,12 +78,12 @@ pub fn summary(network: &Network) -> Summary {
 fn operations(network: &Network, node: &Node) -> u64 {
     let outputs = node.output.len() as u64;
     match node.layer {
-        Layer::Conv(c) => outputs * (c.window.taps() * (node.input.channels / c.groups)) as u64,
+        Layer::Conv(c) => outputs.saturating_mul((c.window.taps() * (node.input.channels / c.groups)) as u64),
         Layer::Attention(a) => match node.from[..] {
             [q, k, v] => a.operations(network.shape_of(q), network.shape_of(k), network.shape_of(v)),
             _ => 0,
         },
-        Layer::Linear(_) => outputs * node.input.len() as u64,
+        Layer::Linear(_) => outputs.saturating_mul(node.input.len() as u64),
         Layer::Neuron(_) => match node.recurrent.map(|r| r.kind) {
             Some(RecurrentKind::Dense) => outputs * node.output.channels as u64,
             Some(RecurrentKind::OneToOne) => outputs,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// A number, or the word `none`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "a number or \"none\"")]
+#[serde(untagged, expecting = "expected a number or \"none\"")]
 pub enum NumberOrNone {
     /// A number.
     Number(f32),
@@ -33,7 +33,10 @@ impl NumberOrNone {
 
 /// A refractory period, or the word `none`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "a table such as { steps = 0.5 } or { us = 15000, during = \"hold\" }, or \"none\"")]
+#[serde(
+    untagged,
+    expecting = "expected a table such as { steps = 0.5 } or { us = 15000, during = \"hold\" }, or \"none\""
+)]
 pub enum RefractorySpec {
     /// The fields of a period.
     Table(RefractoryTable),

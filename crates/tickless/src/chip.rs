@@ -10,9 +10,9 @@
 //! D(setting) = Σ |chip − engine| / Σ engine      over recordings and neurons of the measured layers
 //! ```
 //!
-//! A setting that is chosen for its small D would be judged too well by that same D. So each recording
-//! is left out in turn, the setting is chosen on the others, and its D is measured on the one left
-//! out ([`ChipStudy::held_out`]).
+//! A setting that is chosen for its small D would be judged too well by that same D. So each
+//! recording is left out in turn, the setting is chosen on the others, and its D is measured on the
+//! one left out ([`ChipStudy::held_out`]).
 
 use crate::error::stop;
 use crate::parity::{self, Measured};

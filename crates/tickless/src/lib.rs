@@ -12,6 +12,7 @@
 //! * [`simulate`]: runs a trained run's recordings through the engine and compares with its clocked
 //!   network;
 //! * [`predict`]: classifies files and streams with a trained run, at an [`OperatingPoint`];
+//! * [`exits`]: the early exits of an operating point, with what is fitted for them;
 //! * [`mod@tune`]: chooses the operating point of a run for a budget;
 //! * [`parity`]: runs the same recordings through every executor and finds the cause if two of them
 //!   differ;
@@ -33,6 +34,7 @@ pub mod chip;
 pub mod dialect;
 mod engine_forward;
 mod error;
+pub mod exits;
 pub mod number;
 mod operating_point;
 pub mod parity;

@@ -1,10 +1,18 @@
 //! The readout of a run at time steps, as the evaluation computes it.
 
 use tickless_net::{InputKind, LeakRule};
+use tickless_train::data::SampleId;
+use tickless_train::evaluate::Setting;
 use tickless_train::model::readout::time_mean;
 use tickless_train::model::{Model, NormMode, Pass, Sequence};
 use tickless_train::run::Loaded;
 use tickless_train::seed;
+
+/// The setting of an evaluation of these samples, as the run's recipe says.
+pub(crate) fn setting<'a>(run: &'a Loaded, ids: &'a [SampleId]) -> Setting<'a> {
+    let (t_max, step_us, batch) = (run.facts.t_max, run.facts.step_us, run.recipe.eval.batch);
+    Setting { source: &run.source, ids, t_max, step_us, batch }
+}
 
 /// The mean over time of the logits of each sample of a batch, from one pass over all steps.
 ///

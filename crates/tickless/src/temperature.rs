@@ -1,5 +1,5 @@
 //! The temperature of a run's confidence at an operating point: fitted on the validation part once,
-//! and kept in the run.
+//! and kept in the run, as are the learned policies of early exit ([`exits`](crate::exits)).
 //!
 //! p = softmax(g·m) with the mean logits m, or softmax(g·Σ/T_max) without a clock. A run without a
 //! validation part has g = 1, and its confidence is uncalibrated.
@@ -10,13 +10,13 @@ use crate::simulate::decisions::{FIT_SAMPLES, fit};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use tickless_engine::Program;
-use tickless_net::Confidence;
-use tickless_train::data::prefetch;
+use tickless_net::{Confidence, ExitPolicy};
+use tickless_train::data::{SampleId, prefetch};
 use tickless_train::model::Model;
 use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
 
-/// The file of a run that keeps its temperatures.
+/// The file of a run that keeps its temperatures and policies.
 pub const FILE: &str = "temperatures.json";
 
 /// A temperature.
@@ -38,13 +38,16 @@ impl Temperature {
     }
 }
 
-/// The temperatures that a run keeps.
+/// What a run keeps of the fits on its validation part.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-struct Kept {
+pub(crate) struct Kept {
     format: u32,
     /// The checksum of the weights.
     weights: String,
     all: Vec<(OperatingPoint, Temperature)>,
+    /// The learned policies of early exit; missing in files of earlier versions.
+    #[serde(default)]
+    pub(crate) policies: Vec<(OperatingPoint, ExitPolicy)>,
 }
 
 /// The format of the file.
@@ -60,20 +63,30 @@ pub fn temperature(run: &Loaded, model: &Model, at: &OperatingPoint, progress: &
     if run.parts.validation.is_empty() {
         return Ok(Temperature::UNCALIBRATED);
     }
-    let found = |kept: &Kept| kept.all.iter().find(|(point, _)| *point == at).map(|k| k.1);
-    if let Some(temperature) = kept(run).as_ref().and_then(found) {
+    if let Some(temperature) = kept(run).and_then(|kept| found(&kept.all, &at)) {
         return Ok(temperature);
     }
     let temperature = fitted(run, model, &at, progress)?;
-    if let Err(e) = keep(run, at, temperature) {
+    if let Err(e) = keep(run, |kept| put(&mut kept.all, at, temperature)) {
         progress.warn(&format!("the temperature of the confidence is not kept, and is fitted again next time: {e}"));
     }
     Ok(temperature)
 }
 
-/// Fits the temperature on the first validation samples.
-fn fitted(run: &Loaded, model: &Model, at: &OperatingPoint, progress: &dyn Progress) -> Result<Temperature> {
-    let ids = &run.parts.validation[..run.parts.validation.len().min(FIT_SAMPLES)];
+/// The first validation samples, on which everything that a run keeps is fitted.
+pub(crate) fn fit_samples(run: &Loaded) -> &[SampleId] {
+    &run.parts.validation[..run.parts.validation.len().min(FIT_SAMPLES)]
+}
+
+/// Fits the temperature, whatever the run keeps. `at` has no exit.
+///
+/// # Errors
+/// As [`temperature`].
+pub(crate) fn fitted(run: &Loaded, model: &Model, at: &OperatingPoint, progress: &dyn Progress) -> Result<Temperature> {
+    let ids = fit_samples(run);
+    if ids.is_empty() {
+        return Ok(Temperature::UNCALIBRATED);
+    }
     let OperatingPoint::Clocked { configuration, leak, .. } = at else {
         let network = at.network(&run.network);
         let options = tickless_engine::CompileOptions { step_us: run.facts.step_us, ..Default::default() };
@@ -100,23 +113,35 @@ fn fitted(run: &Loaded, model: &Model, at: &OperatingPoint, progress: &dyn Progr
 }
 
 /// What the run keeps, if it is of its present weights and nobody changed it.
-fn kept(run: &Loaded) -> Option<Kept> {
+pub(crate) fn kept(run: &Loaded) -> Option<Kept> {
     if !run.folder.file(FILE).is_file() {
         return None;
     }
-    // A temperature is cheap to fit again, so a file that cannot be used is replaced.
+    // A fit is cheap to repeat, so a file that cannot be used is replaced.
     let kept: Kept = run.folder.read_sealed(FILE).ok()?;
     let possible = |t: &Temperature| t.gain.is_finite() && t.gain > 0.0;
     let fits = kept.format == FORMAT && kept.weights == run.checksum;
-    (fits && kept.all.iter().all(|(_, t)| possible(t))).then_some(kept)
+    let usable = kept.all.iter().all(|(_, t)| possible(t)) && kept.policies.iter().all(|(_, p)| p.check().is_ok());
+    (fits && usable).then_some(kept)
 }
 
-fn keep(run: &Loaded, at: OperatingPoint, temperature: Temperature) -> Result<(), Error> {
+/// The value of a list at an operating point.
+pub(crate) fn found<T: Copy>(all: &[(OperatingPoint, T)], at: &OperatingPoint) -> Option<T> {
+    all.iter().find(|(point, _)| point == at).map(|k| k.1)
+}
+
+/// Replaces the value of a list at an operating point.
+pub(crate) fn put<T>(all: &mut Vec<(OperatingPoint, T)>, at: OperatingPoint, value: T) {
+    all.retain(|(point, _)| *point != at);
+    all.push((at, value));
+}
+
+/// Changes what the run keeps.
+pub(crate) fn keep(run: &Loaded, change: impl FnOnce(&mut Kept)) -> Result<(), Error> {
     // Another command may write the same file.
     let _lock = run.folder.lock_results()?;
-    let mut all = kept(run).map_or_else(Vec::new, |kept| kept.all);
-    all.retain(|(point, _)| *point != at);
-    all.push((at, temperature));
-    let kept = Kept { format: FORMAT, weights: run.checksum.clone(), all };
-    Ok(run.folder.write_result(FILE, &kept)?)
+    let mut all = kept(run).unwrap_or_default();
+    (all.format, all.weights) = (FORMAT, run.checksum.clone());
+    change(&mut all);
+    Ok(run.folder.write_result(FILE, &all)?)
 }

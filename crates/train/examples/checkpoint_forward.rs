@@ -2,11 +2,13 @@
 //! the Python side.
 //!
 //! ```text
-//! checkpoint_forward RECIPE CHECKPOINT INPUT OUTPUT DIALECT BACK
+//! checkpoint_forward RECIPE CHECKPOINT INPUT OUTPUT DIALECT BACK NEURONS DECAY_INPUT
 //! ```
 //!
 //! INPUT is a safetensors file with `input` `[T, B, C, H, W]`; OUTPUT gets `output` `[T, B, values]`,
-//! and BACK (`.pt` or `.safetensors`) the same weights with the names of DIALECT.
+//! and BACK (`.pt` or `.safetensors`) the same weights with the names of DIALECT and, if decays are
+//! learned, of the neurons of NEURONS (`-`: those of the dialect). DECAY_INPUT (`true`, `false` or `-`)
+//! says whether the input of the file's neurons decays too.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
@@ -14,15 +16,15 @@ use rand_chacha::ChaCha8Rng;
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
-use tickless_net::interop::checkpoint::{self, Dialect, FitOptions, rename, torch};
+use tickless_net::interop::checkpoint::{self, Dialect, FitOptions, NeuronFramework, rename, torch};
 use tickless_net::recipe::Recipe;
 use tickless_net::{Array, InputKind, LeakRule, Shape, Weights};
 use tickless_train::model::{Model, NormMode, Pass, Sequence};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [recipe, file, input, output, dialect, back] = &args[..] else {
-        return Err("arguments: RECIPE CHECKPOINT INPUT OUTPUT DIALECT BACK".into());
+    let [recipe, file, input, output, dialect, back, neurons, decay_input] = &args[..] else {
+        return Err("arguments: RECIPE CHECKPOINT INPUT OUTPUT DIALECT BACK NEURONS DECAY_INPUT".into());
     };
     let input = checkpoint::read(Path::new(input), None)?;
     let Array { shape, data } = input.array(input.get("input").ok_or("no tensor `input`")?)?;
@@ -30,8 +32,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let recipe = Recipe::load(Path::new(recipe), &[])?;
     let network = Arc::new(recipe.network.build(Shape::new(c, h, w), InputKind::Events, 10)?);
     let file = Path::new(file);
-    let fit = checkpoint::fit(&checkpoint::read(file, None)?, &network, file, &FitOptions::default())?;
-    if !fit.is_complete() || !fit.differences.is_empty() {
+    let options = FitOptions::default().with_decay_input(decay_input.parse().ok());
+    let fit = checkpoint::fit(&checkpoint::read(file, None)?, &network, file, &options)?;
+    let said = |d: &&String| !(options.decay_input == Some(true) && d.contains("decays too"));
+    if !fit.is_complete() || fit.differences.iter().any(|d| said(&d)) {
         return Err(format!("{:?} {:?}", fit.missing, fit.differences).into());
     }
     let device = Device::flex();
@@ -46,12 +50,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut answer = Weights::default();
     answer.insert("output", Array::new(vec![t, b, values], logits));
     std::fs::write(output, answer.to_bytes(None)?)?;
-    let named = rename(&fit.weights, &network, Dialect::of_framework(dialect).ok_or("no such dialect")?)?;
+    let named = Dialect::of_framework(dialect).ok_or("no such dialect")?;
+    let framework = neurons.parse().ok().or_else(|| NeuronFramework::of_dialect(dialect));
+    let named = rename(&fit.weights, &network, named, framework)?;
     let bytes = if back.ends_with(".pt") {
         torch::to_bytes(&named)?
     } else {
         let mut weights = Weights::default();
-        named.iter().for_each(|(name, array)| weights.insert(name, Array::clone(array)));
+        named.iter().for_each(|(name, array)| weights.insert(name, array.clone()));
         weights.to_bytes(None)?
     };
     Ok(std::fs::write(back, bytes)?)

@@ -183,8 +183,14 @@ pub enum Error {
         path: PathBuf,
     },
     /// The checkpoint was made with another recipe.
-    #[error("the checkpoint belongs to another recipe; resume with the one in the run folder, or start a new run")]
-    OtherRecipe,
+    #[error(
+        "the checkpoint belongs to another recipe ({}); resume with the one in the run folder, or start a new run",
+        differences.join("; ")
+    )]
+    OtherRecipe {
+        /// Each key that differs, with both values.
+        differences: Vec<String>,
+    },
     /// A folder for a new run holds a run.
     #[error("{}: holds a run already", path.display())]
     RunExists {

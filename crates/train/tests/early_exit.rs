@@ -10,10 +10,14 @@ use tickless_kernels::KernelChoice;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::recipe::Recipe;
 use tickless_net::zoo::{self, ZooOptions};
-use tickless_net::{Exit, ExitRule, InputKind, LeakRule, Network, Neuron, Refractory, Shape};
+use tickless_net::{
+    Exit, InputKind, LeakRule, Network, NetworkBuilder, Neuron, Recurrent, RecurrentKind, Refractory, Rule, Shape,
+};
 use tickless_testing::golden::Golden;
 use tickless_train::data::{Parts, Source};
-use tickless_train::evaluate::{OverTime, Setting, early_exit, over_time};
+use tickless_train::evaluate::{
+    OverTime, Setting, activity_and_cost, early_exit, over_time, over_time_with_operations, synaptic_operations,
+};
 use tickless_train::model::{Model, NormMode, Pass, Sequence, Stepper};
 use tickless_train::progress::Silent;
 
@@ -150,13 +154,14 @@ fn a_run_that_stops_is_the_full_run_cut_at_that_step() {
     let full = over_time(&model, &setting(64), T, LeakRule::Time, &Silent).expect("runs");
     assert_eq!(full, over_time(&model, &setting(7), T, LeakRule::Time, &Silent).expect("runs"));
     let mut stopped_between = 0;
-    for rule in [ExitRule::Confidence, ExitRule::Margin, ExitRule::Entropy] {
+    let learned = Rule::Learned(full.policy(3.0));
+    for rule in [Rule::Confidence, Rule::Margin, Rule::Entropy, learned] {
         for (alpha, gain) in [(0.2, 3.0), (0.6, 1.0), (0.6, 10.0), (0.9, 0.3)] {
             let exit = Exit { rule, alpha, gain };
             let expected = full.exits(&exit);
             for batch in [1, 32] {
                 let (got, _) = early_exit(&model, &setting(batch), T, LeakRule::Time, &exit, &Silent).expect("runs");
-                assert_eq!(got, expected, "{rule} {alpha}");
+                assert_eq!(got, expected, "{rule:?} {alpha}");
             }
             stopped_between += expected.stopped[1..T - 1].iter().sum::<usize>();
             assert_eq!(expected.stopped.iter().sum::<usize>(), parts.test.len());
@@ -164,6 +169,78 @@ fn a_run_that_stops_is_the_full_run_cut_at_that_step() {
     }
     let last = |k: usize| full.mean(k, T - 1);
     assert!(stopped_between > 30, "{stopped_between}: {:?} {:?} {:?}", last(0), last(1), last(2));
+}
+
+#[test]
+fn operations_counted_per_step_and_per_pass_are_the_same() {
+    let text = "[data]\nset = \"digits-dvs\"\nseed = 0\ntest_limit = 20\n[network]\nname = \"demo\"\n";
+    let recipe = Recipe::parse(text, Path::new("operations.toml"), &[]).expect("a recipe");
+    let source = Source::open(&recipe.data, 0).expect("embedded");
+    let parts = Parts::of(&source, &recipe.data, 0).expect("parts");
+    let (shape, kind) = source.input();
+    let demo = recipe.network.build(shape, kind, 10).expect("a network");
+    let mut b = NetworkBuilder::new("returns", shape, kind);
+    let at = b.linear(b.input(), 20, false);
+    let at = b.neuron(at, Neuron::lif());
+    // Two steps of 1 ms.
+    b.recurrent(at, Recurrent { kind: RecurrentKind::Dense, delay_us: Some(2000.0) });
+    b.linear(at, 10, false);
+    let returns = b.build().expect("a network");
+    const T: usize = 5;
+    let mut accumulates = 0.0;
+    for network in [demo, returns] {
+        let name = network.name().to_owned();
+        let stages = network.stages();
+        let model = model(network, KernelChoice::Auto);
+        let setting = Setting { source: &source, ids: &parts.test, t_max: T, step_us: Some(1000.0), batch: 8 };
+        let steps = over_time_with_operations(&model, &setting, T, LeakRule::Step, &Silent).expect("runs");
+        let never = Exit { rule: Rule::Confidence, alpha: 1.0, gain: 1.0 };
+        let by_step = steps.exits(&never).operations.expect("counted");
+        let whole = vec![T; stages];
+        let pass = synaptic_operations(&model, &setting, &whole, LeakRule::Step, &Silent).expect("runs");
+        let (_, cost) = activity_and_cost(&model, &setting, T, LeakRule::Step, &Silent).expect("runs");
+        assert_eq!(cost.synaptic_operations, pass, "{name}");
+        assert!((by_step.accumulates - pass.effective_acs).abs() < 1e-6, "{name}: {by_step:?} {pass:?}");
+        assert!((by_step.multiplies - pass.effective_macs).abs() < 1e-6, "{name}: {by_step:?} {pass:?}");
+        assert!(by_step.total() > 0.0 && pass.dense > by_step.total(), "{name}: {pass:?}");
+        accumulates += by_step.accumulates;
+    }
+    // Frames hold counts, so only the spikes that return are accumulated.
+    assert!(accumulates > 0.0, "no spike returned");
+}
+
+#[test]
+fn a_learned_policy_stops_later_the_higher_its_threshold_and_never_before_the_first_step() {
+    const STEPS: usize = 5;
+    const SAMPLES: usize = 200;
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let (mut means, mut labels) = (Vec::new(), Vec::new());
+    for _ in 0..SAMPLES {
+        let label = rng.random_range(0..3usize);
+        let hard: f32 = rng.random_range(0.0..1.5);
+        labels.push(label);
+        for step in 1..=STEPS {
+            // The noise of a mean falls with the number of steps.
+            let noise = hard / (step as f32).sqrt();
+            means.extend((0..3).map(|k| f32::from(u8::from(k == label)) + rng.random_range(-noise..=noise)));
+        }
+    }
+    let all = OverTime::new(STEPS, 3, means, labels);
+    let policy = all.policy(4.0);
+    assert_eq!(policy, all.policy(4.0), "nothing is drawn");
+    let at = |alpha: f64| all.exits(&Exit { rule: Rule::Learned(policy), alpha, gain: 4.0 });
+    let (first, whole) = (at(0.0), at(1.0));
+    assert_eq!((first.mean_steps(), whole.mean_steps()), (1.0, STEPS as f64));
+    let sweep: Vec<_> = (0..=100).map(|k| at(f64::from(k) / 100.0)).collect();
+    assert!(sweep.windows(2).all(|w| w[0].mean_steps() <= w[1].mean_steps()));
+    // It loses at most about the share of right answers that the threshold allows, and saves steps.
+    let careful = at(0.97);
+    assert!(careful.accuracy() >= whole.accuracy() - 3.0, "{careful:?} {whole:?}");
+    assert!(careful.mean_steps() < 0.7 * STEPS as f64, "{}", careful.mean_steps());
+    // One step leaves nothing to decide.
+    let one = OverTime::new(1, 2, vec![1.0, 0.0], vec![0]);
+    let exit = Exit { rule: Rule::Learned(one.policy(1.0)), alpha: 0.9, gain: 1.0 };
+    assert_eq!(one.exits(&exit).stopped, [1]);
 }
 
 #[test]
@@ -184,9 +261,9 @@ fn exits_of_the_golden_logits_are_the_golden_ones() {
         }
         let all = OverTime::new(steps, classes, means, vec![0; samples]);
         let confidence = golden.get(&format!("{case}.confidence"));
-        let rule = |alpha| Exit { rule: ExitRule::Confidence, alpha, gain: 1.0 };
+        let rule = |alpha| Exit { rule: Rule::Confidence, alpha, gain: 1.0 };
         for (i, expected) in confidence.data.iter().enumerate() {
-            let got = rule(0.0).quantity(all.mean(i % samples, i / samples));
+            let got = rule(0.0).quantity(all.mean(i % samples, i / samples), 0.0);
             assert!((got - f64::from(*expected)).abs() < 1e-6, "case {case}, value {i}: {got} {expected}");
         }
         let start = format!("{case}.exit_step.thr");

@@ -1,6 +1,8 @@
 //! Every layer against its definition: the plain maps of the testing crate, finite differences, and
 //! a run with kernels beside one without, at mixed configurations.
 
+#[path = "common/recomputed.rs"]
+mod recomputed;
 #[path = "common/tensors.rs"]
 mod tensors;
 
@@ -8,13 +10,14 @@ use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use recomputed::gradients_both_ways;
 use std::sync::Arc;
 use tensors::{pass, values};
 use tickless_kernels::KernelChoice;
 use tickless_net::spec::{LayerSpec, network_from_specs};
 use tickless_net::{
-    AdaptiveAverage, Array, Attention, Axis, Conv, Dropout, InputKind, Layer, LeakRule, Network, NetworkBuilder,
-    Neuron, NodeId, Pool, PoolKind, Shape, Weights, Window,
+    AdaptiveAverage, Array, Attention, Axis, Conv, Dropout, InputKind, Layer, Network, NetworkBuilder, Neuron, NodeId,
+    Pool, PoolKind, Shape, Weights, Window,
 };
 use tickless_testing::clocked;
 use tickless_testing::close::close;
@@ -373,30 +376,13 @@ fn dropout_zeroes_its_share_in_training_alike_at_all_steps_and_nothing_in_infere
 
 #[test]
 fn a_network_of_every_layer_has_the_same_gradients_with_recomputation() {
-    use tickless_train::iteration::{StepSetting, gradients};
-    use tickless_train::loss::LossSetting;
     let net = Arc::new(every_layer(0.5, true));
     let mut r = Rng(1);
     let mut weights = dyadic_weights(&mut r, &net);
     let norm = weights.tensors.get_mut("norm1.running_var").unwrap();
     norm.data.iter_mut().for_each(|v| *v = 1.0);
-    let model = Model::new(net.clone(), &weights, &Device::flex()).unwrap();
-    let s = net.input().shape;
-    let x = (0..5 * 4 * s.len()).map(|_| r.pick(&[0.0, 0.0, 1.0, 2.0])).collect();
-    let x = Sequence::from_values(x, [5, 4, s.channels, s.height, s.width], &Device::flex());
-    let setting = StepSetting {
-        loss: LossSetting::default(),
-        norm: NormMode::Batch,
-        leak: LeakRule::Step,
-        t_max: 5,
-        step_us: None,
-    };
-    let of = |recompute: bool| {
-        let mut model = model.clone().with_recompute(recompute);
-        let mut rng = ChaCha8Rng::seed_from_u64(5);
-        let configurations = vec![vec![2, 5, 3, 1], vec![4, 1, 1, 3]];
-        let (all, _) = gradients(&mut model, &x, &[0, 1, 2, 0], &configurations, &setting, &mut rng).unwrap();
-        all.into_iter().map(|g| g.map(values)).collect::<Vec<_>>()
-    };
-    assert_eq!(of(false), of(true));
+    let model = Model::new(net, &weights, &Device::flex()).unwrap();
+    let configurations = [vec![2, 5, 3, 1], vec![4, 1, 1, 3]];
+    let [kept, recomputed] = gradients_both_ways(&model, &mut r, &configurations, &[0, 1, 2, 0], NormMode::Batch);
+    assert_eq!(kept, recomputed);
 }

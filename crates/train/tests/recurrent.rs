@@ -1,12 +1,15 @@
 //! Recurrent connections at time steps: beside the simulator, and gradients beside those written
 //! out by hand.
 
+#[path = "common/recomputed.rs"]
+mod recomputed;
 #[path = "common/tensors.rs"]
 mod tensors;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use recomputed::gradients_both_ways;
 use std::sync::Arc;
 use tensors::{pass, values};
 use tickless_kernels::KernelChoice;
@@ -62,8 +65,8 @@ fn recurrent_layers_run_as_the_simulator_step_by_step() {
     assert!(spikes > 200.0, "the networks are silent: {spikes} spikes");
 }
 
-/// T_max = 4 steps of 1000 µs: at 12 steps the first layer's spikes return after 1000 µs = 3 steps, and
-/// the second layer's after 1400 µs = 4.2 steps, rounded up to 5.
+/// T_max = 4 steps of 1000 µs: at 12 steps the first layer's spikes return after 1000 µs = 3 steps,
+/// and the second layer's after 1400 µs = 4.2 steps, rounded up to 5.
 #[test]
 fn a_delay_lasts_as_long_at_every_t_if_the_leak_belongs_to_time() {
     let (of, t, t_max, step_us) = (network(RecurrentKind::Dense, true), 12, 4, 1000.0);
@@ -118,30 +121,12 @@ fn a_delay_lasts_as_long_at_every_t_if_the_leak_belongs_to_time() {
 
 #[test]
 fn a_mixed_configuration_trains_alike_with_and_without_recomputation() {
-    use tickless_train::iteration::{StepSetting, gradients};
-    use tickless_train::loss::LossSetting;
     let net = Arc::new(network(RecurrentKind::Dense, true));
     let mut r = Rng(3);
     let model = Model::new(net.clone(), &dyadic_weights(&mut r, &net), &Device::flex()).unwrap();
-    let s = net.input().shape;
-    let x = (0..5 * 4 * s.len()).map(|_| r.pick(&[0.0, 0.0, 1.0, 2.0])).collect();
-    let x = Sequence::from_values(x, [5, 4, s.channels, s.height, s.width], &Device::flex());
-    let setting = StepSetting {
-        loss: LossSetting::default(),
-        norm: NormMode::Running,
-        leak: LeakRule::Step,
-        t_max: 5,
-        step_us: None,
-    };
-    let of = |recompute: bool| {
-        let mut model = model.clone().with_recompute(recompute);
-        let mut rng = ChaCha8Rng::seed_from_u64(5);
-        let configurations = vec![vec![2, 5, 3], vec![4, 1, 1]];
-        let (all, _) = gradients(&mut model, &x, &[0, 1, 1, 0], &configurations, &setting, &mut rng).unwrap();
-        all.into_iter().map(|g| g.map(values)).collect::<Vec<_>>()
-    };
-    let ours = of(false);
-    assert_eq!(ours, of(true));
+    let configurations = [vec![2, 5, 3], vec![4, 1, 1]];
+    let [ours, recomputed] = gradients_both_ways(&model, &mut r, &configurations, &[0, 1, 1, 0], NormMode::Running);
+    assert_eq!(ours, recomputed);
     assert!(ours.iter().all(|g| g.as_ref().is_some_and(|g| g.iter().any(|v| *v != 0.0))), "every tensor learns");
 }
 

@@ -12,8 +12,8 @@ const WHOLE: usize = 20;
 /// Number of classes, and of confusions, that are printed of many.
 const SOME: usize = 10;
 
-/// Prints the tables. `at` names the run (`T = 4`); `gain_samples` is the number of validation samples
-/// that the temperature was fitted on.
+/// Prints the tables. `at` names the run (`T = 4`); `gain_samples` is the number of validation
+/// samples that the temperature was fitted on.
 pub fn show_answers(at: &str, names: &[String], answers: &AnswerStatistics, gain_samples: usize) {
     let name = |k: usize| names.get(k).cloned().unwrap_or_else(|| k.to_string());
     let wide = names.iter().map(|n| n.chars().count()).max().unwrap_or(1).clamp(5, 24);

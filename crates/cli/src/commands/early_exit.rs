@@ -1,8 +1,9 @@
 //! `tickless eval RUN --exit RULE` and `simulate RUN --exit RULE`: each sample stops as soon as its
 //! answer is certain enough, at time steps or event by event.
 //!
-//! The temperature of the probabilities is fitted on the validation part. Every row is measured by
-//! a run that really stops; its time is compared with passes over all steps at once.
+//! The temperature of the probabilities and the policy of a learned exit are fitted on the validation
+//! part. Every row is measured by a run that really stops; its time is compared with passes over all
+//! steps at once.
 
 use crate::arguments::{Global, Part, word_parser};
 use crate::output::{check_output_folder, note, print_json, say};
@@ -12,18 +13,15 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
-use tickless::simulate::decisions::FIT_SAMPLES;
-use tickless::temperature::temperature;
+use tickless::exits::{exits, exits_of_changed};
 use tickless::tune::Measured;
 use tickless::tune::measure::event_driven;
 use tickless::{ExitAt, OperatingPoint};
 use tickless_net::answers::standard_error;
 use tickless_net::decision::calibration_error;
-use tickless_net::{Confidence, Exit, ExitRule, InputKind, LeakRule};
+use tickless_net::{Exit, ExitPolicy, ExitRule, InputKind, LeakRule, Rule};
 use tickless_train::data::SampleId;
-use tickless_train::evaluate::{
-    OverTime, Setting, early_exit, over_time, over_time_with_operations, time_of_whole_passes,
-};
+use tickless_train::evaluate::{Setting, early_exit, over_time_with_operations, time_of_whole_passes};
 use tickless_train::model::Model;
 use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
@@ -32,7 +30,8 @@ use tickless_train::run::Loaded;
 #[derive(Debug, Args)]
 pub struct EarlyExitArgs {
     /// Stop each sample by this rule: confidence (largest probability above α), margin (difference
-    /// of the two largest above α), entropy (relative to that of equal probabilities, below α).
+    /// of the two largest above α), entropy (relative to that of equal probabilities, below α), learned
+    /// (probability that stopping loses nothing, learned on the validation part, above α).
     #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = word_parser(ExitRule::WORDS))]
     exit: Vec<ExitRule>,
     /// The thresholds α, 0 to 1 (default: six for each rule).
@@ -65,6 +64,9 @@ struct Exits {
     operations: f64,
     /// Milliseconds per sample of passes over all steps at once.
     ms: f64,
+    /// The policy of the learned exit, if it is one of the rules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<ExitPolicy>,
     rows: Vec<Row>,
 }
 
@@ -121,10 +123,11 @@ impl EarlyExitArgs {
         Ok(())
     }
 
-    /// Measures and prints. `what` are the samples, T and the leak rule.
+    /// Measures and prints. `what` are the samples, T and the leak rule; `is_changed` says that the
+    /// network of the run was changed in memory.
     pub fn run(
         &self,
-        run: &Loaded,
+        (run, is_changed): (&Loaded, bool),
         model: &Model,
         part: Part,
         what: (&[SampleId], usize, Option<LeakRule>),
@@ -137,26 +140,24 @@ impl EarlyExitArgs {
         let first = run.recipe.eval.leak.first().copied().unwrap_or(LeakRule::Step);
         let leak = if image { LeakRule::Step } else { leak.unwrap_or(first) };
         let (t_max, step_us, batch) = (run.facts.t_max, run.facts.step_us, run.recipe.eval.batch);
-        let setting = |ids| Setting { source: &run.source, ids, t_max, step_us, batch };
-        let validation = &run.parts.validation[..run.parts.validation.len().min(FIT_SAMPLES)];
-        let gain = match validation {
-            [] => 1.0,
-            ids => fitted(&over_time(model, &setting(ids), steps, leak, console)?),
-        };
-        let all = over_time_with_operations(model, &setting(ids), steps, leak, console)?;
+        let setting = Setting { source: &run.source, ids, t_max, step_us, batch };
+        let point = OperatingPoint::steps(&run.network, steps, leak);
+        let fit = if is_changed { exits_of_changed } else { exits };
+        let found = fit(run, model, &point, &self.exits(), console)?;
+        let gain = found.temperature.gain;
+        let all = over_time_with_operations(model, &setting, steps, leak, console)?;
         let error_at = |gain: f64| {
-            let exit = Exit { rule: ExitRule::Confidence, alpha: 1.0, gain };
+            let exit = Exit { rule: Rule::Confidence, alpha: 1.0, gain };
             let answer = |sample: usize| {
                 let mean = all.mean(sample, steps - 1);
-                (exit.quantity(mean), all.exit_of(sample, &exit).1 == all.labels[sample])
+                (exit.quantity(mean, steps as f64), all.exit_of(sample, &exit).1 == all.labels[sample])
             };
             100.0 * calibration_error((0..all.labels.len()).map(answer))
         };
         let per_sample = |passed: std::time::Duration| passed.as_secs_f64() * 1e3 / ids.len() as f64;
         let mut rows = Vec::new();
-        for ExitAt { rule, alpha } in self.exits() {
-            let exit = Exit { rule, alpha, gain };
-            let (exited, passed) = early_exit(model, &setting(ids), steps, leak, &exit, console)?;
+        for &(ExitAt { rule, alpha }, exit) in &found.all {
+            let (exited, passed) = early_exit(model, &setting, steps, leak, &exit, console)?;
             let accuracy = exited.accuracy();
             let standard_error = standard_error(exited.correct, exited.samples);
             let (mean_steps, ms) = (exited.mean_steps(), per_sample(passed));
@@ -165,7 +166,7 @@ impl EarlyExitArgs {
             let stopped = exited.stopped;
             rows.push(Row { rule, alpha, accuracy, standard_error, mean_steps, operations, energy_nj, stopped, ms });
         }
-        let never = Exit { rule: ExitRule::Confidence, alpha: 1.0, gain };
+        let never = Exit { rule: Rule::Confidence, alpha: 1.0, gain };
         let whole = all.exits(&never);
         let result = Exits {
             part: part.to_string(),
@@ -173,12 +174,13 @@ impl EarlyExitArgs {
             steps,
             leak,
             gain,
-            gain_samples: validation.len(),
+            gain_samples: found.temperature.samples,
             calibration_error: error_at(gain),
             calibration_error_at_gain_1: error_at(1.0),
             accuracy: whole.accuracy(),
             operations: whole.operations.unwrap_or_default().total(),
-            ms: per_sample(time_of_whole_passes(model, &setting(ids), steps, leak, console)?),
+            ms: per_sample(time_of_whole_passes(model, &setting, &vec![steps; run.network.stages()], leak, console)?),
+            policy: found.policy,
             rows,
         };
         if result.gain_samples == 0 {
@@ -216,6 +218,9 @@ struct EventExits {
     gain: f64,
     /// Number of validation recordings that it was fitted on; 0 if the confidence is uncalibrated.
     gain_samples: usize,
+    /// The policy of the learned exit, if it is one of the rules; its time is in µs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<ExitPolicy>,
     /// One entry per rule and threshold.
     rows: Vec<Measured>,
     /// The run to the end of each recording.
@@ -233,10 +238,10 @@ impl EarlyExitArgs {
         global: &Global,
         console: &Console,
     ) -> Result<()> {
-        let temperature = temperature(run, model, point, console)?;
-        let exits = self.exits();
+        let found = exits(run, model, point, &self.exits(), console)?;
+        let (temperature, policy) = (found.temperature, found.policy);
         console.start("early exit", ids.len() as u64, "recording");
-        let mut rows = event_driven(run, ids, point, &exits, temperature.gain, console)?;
+        let mut rows = event_driven(run, ids, point, (&found.all, temperature), console)?;
         console.finish();
         let Some(whole) = rows.pop() else { bail!("there is no recording to run") };
         let ms = |m: &Measured| m.us.unwrap_or_default() / 1e3;
@@ -246,7 +251,8 @@ impl EarlyExitArgs {
             accuracy: m.accuracy,
             standard_error: m.standard_error,
         };
-        let points: Vec<(ExitAt, ExitPoint)> = exits.iter().copied().zip(rows.iter().map(drawn)).collect();
+        let points: Vec<(ExitAt, ExitPoint)> =
+            found.all.iter().map(|exit| exit.0).zip(rows.iter().map(drawn)).collect();
         self.draw(&points, drawn(&whole), "mean ms since the first event")?;
         let (gain, gain_samples) = (temperature.gain, temperature.samples);
         if !temperature.is_calibrated() {
@@ -254,7 +260,7 @@ impl EarlyExitArgs {
         }
         if global.json {
             let (part, samples) = (part.to_string(), ids.len());
-            return print_json(&EventExits { part, samples, gain, gain_samples, rows, whole });
+            return print_json(&EventExits { part, samples, gain, gain_samples, policy, rows, whole });
         }
         say!("early exit, {point}, {} {part} recordings", ids.len());
         match gain_samples {
@@ -267,7 +273,7 @@ impl EarlyExitArgs {
             let (ms, events) = (ms(m), m.events.unwrap_or_default());
             say!("{rule:>11} {alpha:>6} {accuracy:>15} {ms:>10.1} {events:>10.0} {:>12.0}", m.operations);
         };
-        exits.iter().zip(&rows).for_each(|(exit, m)| line(exit.rule.to_string(), exit.alpha.to_string(), m));
+        found.all.iter().zip(&rows).for_each(|((exit, _), m)| line(exit.rule.to_string(), exit.alpha.to_string(), m));
         line("to the end".into(), String::new(), &whole);
         Ok(())
     }
@@ -277,18 +283,12 @@ impl EarlyExitArgs {
 pub const UNCALIBRATED: &str = "the confidence is uncalibrated, because the run has no validation part: train with \
                             `data.validation = 0.1` to get one";
 
-/// The temperature fitted on validation samples at their last step.
-fn fitted(all: &OverTime) -> f64 {
-    let readout = |(sample, label): (usize, &usize)| (all.mean(sample, all.steps - 1).to_vec(), *label);
-    let readouts: Vec<(Vec<f32>, usize)> = all.labels.iter().enumerate().map(readout).collect();
-    Confidence::fitted(1, &readouts).gain.into()
-}
-
 fn defaults(rule: ExitRule) -> [f64; 6] {
     match rule {
         ExitRule::Confidence => [0.5, 0.7, 0.8, 0.9, 0.95, 0.99],
         ExitRule::Margin => [0.2, 0.5, 0.7, 0.8, 0.9, 0.97],
         ExitRule::Entropy => [0.5, 0.3, 0.2, 0.1, 0.05, 0.02],
+        ExitRule::Learned => [0.8, 0.9, 0.95, 0.97, 0.99, 0.995],
     }
 }
 

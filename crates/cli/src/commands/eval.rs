@@ -3,7 +3,7 @@
 use super::answers::show_answers;
 use super::cost::show_cost;
 use super::early_exit::EarlyExitArgs;
-use crate::arguments::{ChoiceArgs, Global, Part, PeriodArg, RunArgs, word_parser};
+use crate::arguments::{ChoiceArgs, Global, Part, PeriodArg, RunArgs, check_leak, word_parser};
 use crate::output::{check_output, print_json, say};
 use crate::progress::Console;
 use crate::results::{Asked, Evaluation, FittedGain, StoredAnswers, count_operations, keep_evaluation, write_samples};
@@ -35,6 +35,7 @@ use tickless_train::run::Loaded;
   tickless eval runs/nmnist-mtt-seed1 --exit confidence          each sample stops when sure enough
   tickless eval runs/nmnist-mtt-seed1 --exit margin,entropy --alpha 0.2,0.5,0.9 --steps 6 -o exits
   tickless eval runs/cifar10-resnet18-mtt-seed1000 --calibrate   batch norm calibrated at every T
+  tickless eval runs/cifar10-resnet18-mtt-seed1000 --configuration 4,2,1 --calibrate
 
 Recordings are cut anew into T frames. The leak belongs to the step (`step`, the paper) or to time
 (`time`: the time constant stays); both are shown unless one is asked for. The statistics of batch
@@ -62,8 +63,9 @@ pub struct Eval {
     /// At most this many samples (0 for all).
     #[arg(long, default_value_t = 0)]
     limit: usize,
-    /// Calibrate batch norm anew for every T, on training data cut into T frames.
-    #[arg(long, conflicts_with_all = ["configuration", "exit"])]
+    /// Calibrate batch norm anew for every T and mixed configuration, on training data cut into as
+    /// many frames.
+    #[arg(long, conflicts_with = "exit")]
     calibrate: bool,
     /// Run single-spike neurons with this refractory period, in steps of T_max; `none` for no
     /// period. A period of at most 1 step changes a result only if T is above T_max and the leak
@@ -111,6 +113,7 @@ impl Eval {
         for c in &configurations {
             check_configuration(&run.network, c)?;
         }
+        check_leak(&run, self.leak)?;
         let model = run.model(&device(&global.device)?)?;
         let ids = self.part.of(&run.parts, self.limit);
         if ids.is_empty() {
@@ -127,7 +130,8 @@ impl Eval {
                 Some([steps]) => *steps,
                 Some(_) => bail!("an early exit has one largest T: give one number to --steps"),
             };
-            return self.exits.run(&run, &model, self.part, (ids, steps, self.leak), global, console);
+            let changed = self.refractory.is_some();
+            return self.exits.run((&run, changed), &model, self.part, (ids, steps, self.leak), global, console);
         }
         let calibration = self.calibrate.then(|| run.calibration(None));
         let leaks = self.leak.map_or_else(|| run.recipe.eval.leak.clone(), |leak| vec![leak]);
@@ -135,7 +139,14 @@ impl Eval {
         let mut all = Vec::new();
         for configuration in &configurations {
             for &leak in &leaks {
-                all.push(answers_at(&model, &setting, configuration, leak, fitted.gain, console)?);
+                all.push(answers_at(
+                    &model,
+                    &setting,
+                    (configuration, leak),
+                    calibration.as_ref(),
+                    fitted.gain,
+                    console,
+                )?);
             }
         }
         if self.configuration.is_empty() || asked.is_some() {
@@ -223,8 +234,8 @@ impl Eval {
         if asked || self.calibrate || self.refractory.is_some() {
             return Ok(None);
         }
-        let Some(Tuning { budget, chosen, temperature, .. }) = self.choice.kept(run)? else { return Ok(None) };
-        let measured = measure(run, model, ids, &chosen.point, temperature.gain, console)?;
+        let Some(Tuning { budget, chosen, .. }) = self.choice.kept(run)? else { return Ok(None) };
+        let measured = measure(run, model, ids, &chosen.point, console)?;
         Ok(Some(TunedPoint { budget, measured }))
     }
 }

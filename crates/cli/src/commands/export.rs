@@ -9,9 +9,9 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::path::PathBuf;
-use tickless_net::interop::checkpoint::{rename, torch};
+use tickless_net::interop::checkpoint::{Dialect, NeuronFramework, rename, torch};
 use tickless_net::interop::{nir, speck};
-use tickless_net::{Array, Weights};
+use tickless_net::{Layer, Leak, Node, Weights};
 
 /// Write a run's network in the form of another tool or of a chip.
 #[derive(Debug, Args)]
@@ -42,6 +42,10 @@ pub struct Export {
     /// spikingjelly), or sequential (or snntorch, sinabs).
     #[arg(long, default_value = "tickless")]
     dialect: String,
+    /// Framework whose neurons a learned decay is written for: spikingjelly (`w`), snntorch (`beta`)
+    /// or sinabs (`tau_mem`). Default: that of `--dialect`.
+    #[arg(long, value_name = "FRAMEWORK")]
+    neurons: Option<NeuronFramework>,
     /// File to write (default: network.nir, speck.json, network.pt or network.safetensors in the
     /// run's folder).
     #[arg(long, short)]
@@ -86,21 +90,38 @@ impl Export {
         match self.to {
             Target::Torch | Target::Safetensors => {
                 let dialect = checkpoint::dialect(&self.dialect)?;
-                let named = rename(&run.weights, &run.network, dialect)?;
+                let framework = self.neurons.or_else(|| NeuronFramework::of_dialect(&self.dialect));
+                let learns = |n: &&Node| matches!(n.layer, Layer::Neuron(n) if matches!(n.leak, Leak::Learned(_)));
+                let learned = run.network.nodes().iter().find(learns);
+                if let (Some(node), None) = (learned.filter(|_| dialect != Dialect::Tickless), framework) {
+                    bail!(
+                        "layer `{}` has a learned decay, and each framework stores it in its own way; give `--neurons \
+                         spikingjelly`, `snntorch` or `sinabs`",
+                        node.name
+                    );
+                }
+                let named = rename(&run.weights, &run.network, dialect, framework)?;
                 let (name, bytes) = match self.to {
                     Target::Torch => ("network.pt", torch::to_bytes(&named)?),
                     _ => {
                         let mut weights = Weights::default();
-                        named.iter().for_each(|(name, array)| weights.insert(name, Array::clone(array)));
+                        named.iter().for_each(|(name, array)| weights.insert(name, array.clone()));
                         ("network.safetensors", weights.to_bytes(None)?)
                     }
                 };
                 let file = self.output.unwrap_or_else(|| run.folder.file(name));
                 tickless_files::write_following(&file, &bytes).with_context(|| file.display().to_string())?;
                 let scaled = run.network.nodes().iter().filter(|n| n.thresholds.is_some());
-                let differences: Vec<String> = scaled
+                let mut differences: Vec<String> = scaled
                     .map(|n| format!("layer `{}` has thresholds per channel, which a state dict does not say", n.name))
                     .collect();
+                if learned.is_some() && dialect != Dialect::Tickless && framework != Some(NeuronFramework::SnnTorch) {
+                    differences.push(
+                        "the input of these neurons does not decay: `decay_input=False` in SpikingJelly, `norm_input=False` in \
+                         sinabs"
+                            .into(),
+                    );
+                }
                 let written = Written { file, differences };
                 if global.json {
                     return print_json(&written);

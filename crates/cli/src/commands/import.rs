@@ -4,6 +4,7 @@
 use super::net::input_of;
 use crate::arguments::{Changes, Global};
 use crate::checkpoint::{self, Matching};
+use crate::from_relu::{self, FromRelu};
 use crate::interop;
 use crate::new_run::{begin, next_step};
 use crate::output::{print_json, say};
@@ -36,6 +37,7 @@ use tickless_train::run::{Base, Job, RunFacts, train};
   tickless import two.nir --recipe shd.toml --input-node left --output-node word
   tickless import resnet18.pth --recipe mine.toml --dry-run               what matches what?
   tickless import net.pt --recipe mine.toml --map names.toml --entry model
+  tickless import relu.pt --recipe spiking.toml --from-relu --balance 99.9      a ReLU network
 
 A graph gives layers and weights, and the recipe the data set, T_max and how to evaluate. Frameworks
 give the same nodes different spikes, resets and limits. A graph that Tickless exported says what
@@ -48,7 +50,13 @@ A checkpoint (PyTorch's .pt and .pth, safetensors) gives weights, and the recipe
 code of the file runs. Names of known dialects are matched without help: the paper's code, ResNet
 and VGG of torchvision and SpikingJelly, `Sequential` of torch, snnTorch and sinabs, and Tickless.
 `--map` names the others. What did not match is listed with the reason; without `--dry-run` it is an
-error.")]
+error.
+
+With `--from-relu` the checkpoint is of a network with ReLU, and the recipe has neurons in these
+places (IF, reset by subtraction). Norms are folded, and weights and thresholds are balanced by the
+largest activations of training samples, so that the rates of the spikes are the activations. A
+membrane starts at 0, which makes a rate after T steps smaller by less than 1/T. Next: `tickless
+eval`, or `tickless finetune` to train on and to run it without a clock.")]
 pub struct Import {
     /// The graph or checkpoint.
     file: PathBuf,
@@ -73,6 +81,8 @@ pub struct Import {
     output_node: Option<String>,
     #[command(flatten)]
     matching: Matching,
+    #[command(flatten)]
+    from_relu: FromRelu,
     /// Only show what of a checkpoint matches; make no run. Needs no data if the data set says its
     /// shape.
     #[arg(long)]
@@ -104,6 +114,9 @@ struct Matched<'a> {
     run: Option<&'a Path>,
     #[serde(flatten)]
     fit: &'a Fit,
+    /// The activations by which a network with rectifiers was balanced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    balance: Option<from_relu::Report>,
 }
 
 fn shown_path<S: serde::Serializer>(path: &Option<&Path>, to: S) -> std::result::Result<S::Ok, S::Error> {
@@ -146,9 +159,13 @@ impl Import {
             let network = recipe.network.build(shape, kind, classes)?;
             let fit = self.matching.fit(&file, &network, dialect)?;
             if global.json {
-                return print_json(&Matched { run: None, fit: &fit });
+                print_json(&Matched { run: None, fit: &fit, balance: None })?;
+            } else {
+                checkpoint::print_table(&fit, &file);
             }
-            checkpoint::print_table(&fit, &file);
+            if self.from_relu.wanted() {
+                self.from_relu.check(&network, &fit, &file)?;
+            }
             return Ok(());
         }
         let source = Source::open_with(&recipe.data, recipe.seed, console)?;
@@ -160,6 +177,17 @@ impl Import {
             checkpoint::print_table(&fit, &file);
         }
         checkpoint::check_complete(&fit, &file, &self.recipe)?;
+        let device = device(&global.device)?;
+        let (mut network, mut weights, mut balance) = (network, fit.weights.clone(), None);
+        if self.from_relu.wanted() {
+            self.from_relu.check(&network, &fit, &file)?;
+            let from = (&recipe, &source, &parts);
+            let (balanced, report) = self.from_relu.convert(&network, &weights, from, &device, console)?;
+            recipe.network = Default::default();
+            recipe.network.name = balanced.network.name().to_owned();
+            recipe.network.layers = spec::specs_of(&balanced.network);
+            (network, weights, balance) = (balanced.network, balanced.weights, Some(report));
+        }
         fit.differences.iter().for_each(|d| console.warn(d));
         recipe.train.epochs = 0;
         let stem = file.file_stem().map_or_else(|| "checkpoint".into(), |s| s.to_string_lossy().into_owned());
@@ -170,18 +198,22 @@ impl Import {
             source: &source,
             parts: &parts,
             folder: &folder,
-            initial: Some(fit.weights.clone()),
+            initial: Some(weights),
             continues: None,
             base: Some(Base { from: file.display().to_string(), strategy: RunFacts::IMPORTED.into() }),
             command: Some(command_line()),
-            device: &device(&global.device)?,
+            device: &device,
             allow_changed: false,
             event_driven: Some(&EngineForward),
         };
         train(job, console).map_err(|e| stopped(e, "start the same command again"))?;
-        if global.json {
-            return print_json(&Matched { run: Some(&path), fit: &fit });
+        if let Some(report) = &balance {
+            folder.write_json(from_relu::FILE, report)?;
         }
+        if global.json {
+            return print_json(&Matched { run: Some(&path), fit: &fit, balance });
+        }
+        balance.iter().for_each(from_relu::Report::print);
         say!("run: {}", path.display());
         say!("next: {}", next_step(&network, &path));
         Ok(())
@@ -189,9 +221,16 @@ impl Import {
 
     /// Makes a run of a NIR graph.
     fn graph(self, global: &Global, console: &Console) -> Result<()> {
-        if self.dry_run || self.matching.map.is_some() || self.matching.entry.is_some() {
+        if self.dry_run || self.matching.given() {
             bail!(
-                "`--dry-run`, `--map` and `--entry` are for a checkpoint, and {} is none; a graph names its layers itself",
+                "`--decay-input`, `--dry-run`, `--map` and `--entry` are for a checkpoint, and {} is none; a graph names its \
+                 layers itself",
+                self.file.display()
+            );
+        }
+        if self.from_relu.wanted() {
+            bail!(
+                "`--from-relu` is for a checkpoint, and {} is a graph, whose neurons spike already",
                 self.file.display()
             );
         }

@@ -20,6 +20,7 @@ pub mod predict;
 pub mod report;
 pub mod robustness;
 pub mod simulate;
+mod studied_runs;
 pub mod study;
 pub mod trace;
 pub mod train;

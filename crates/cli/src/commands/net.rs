@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 use tickless_engine::{CompileOptions, Program};
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::interop::speck;
-use tickless_net::recipe::Optimiser;
-use tickless_net::recipe::Recipe;
+use tickless_net::recipe::{LARGEST_STEPS, Optimiser, Recipe};
 use tickless_net::spec::kinds::{self, COMMON, KINDS, Key};
 use tickless_net::summary::{LayerSummary, Summary, summary};
 use tickless_net::zoo::{self, ZooOptions};
@@ -183,6 +182,9 @@ impl Which {
         for (option, value) in [("--batch", self.batch), ("--steps", self.steps)] {
             ensure!(value != Some(0), "`{option}` = 0: it is at least 1");
         }
+        if let Some(steps) = self.steps.filter(|t| *t > LARGEST_STEPS) {
+            bail!("`--steps` = {steps}: a network runs at most {LARGEST_STEPS} time steps");
+        }
         let file = Path::new(&self.network);
         if zoo::entry(&self.network).is_ok() && !file.is_file() {
             ensure!(self.set.is_empty(), "`--set` changes a recipe, and `{}` is a built-in network", self.network);
@@ -278,6 +280,11 @@ impl Answer {
     }
 }
 
+/// A number of things, `1 stage` or `3 stages`.
+fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 fn show(of: &Which, svg: Option<&Path>, global: &Global) -> Result<()> {
     if let Some(file) = svg {
         check_output("--svg", file)?;
@@ -293,7 +300,7 @@ fn show(of: &Which, svg: Option<&Path>, global: &Global) -> Result<()> {
     }
     let s = &shown.summary;
     let what = if s.kind == InputKind::Image { "image" } else { "recording" };
-    say!("{}: {what} {}, {} stages", s.network, s.input, s.stages);
+    say!("{}: {what} {}, {}", s.network, s.input, counted(s.stages, "stage"));
     let wide = |pick: fn(&LayerSummary) -> usize, least: usize| s.layers.iter().map(pick).max().unwrap_or(0).max(least);
     let (name, kind) = (wide(|l| l.name.chars().count(), 5), wide(|l| l.kind.len(), 4));
     let detail = wide(|l| l.detail.chars().count(), 6);
@@ -339,7 +346,8 @@ fn check(of: &Which, event_driven: bool, chip: bool, global: &Global) -> Result<
         print_json(&shown)?;
     } else {
         let s = &shown.summary;
-        say!("{}: {} layers, {} stages, {} weights", s.network, s.layers.len(), s.stages, grouped(s.parameters as u64));
+        let (layers, stages) = (counted(s.layers.len(), "layer"), counted(s.stages, "stage"));
+        say!("{}: {layers}, {stages}, {} weights", s.network, grouped(s.parameters as u64));
         say!("{}", shown.event_driven.words("event-driven"));
         say!("{}", shown.chip.words("Speck-class chip"));
     }

@@ -2,7 +2,7 @@
 
 use super::early_exit::UNCALIBRATED;
 use super::eval::steps;
-use crate::arguments::{ChoiceArgs, Global, PeriodArg, RunArgs, word_parser};
+use crate::arguments::{ChoiceArgs, Global, PeriodArg, RunArgs, check_leak, word_parser};
 use crate::output::{note, say};
 use crate::progress::Console;
 use crate::reading::{ReadArgs, explained_below};
@@ -16,6 +16,7 @@ use tickless::predict::{Answer, Heard, Predictor, Spent, StreamOptions, Why};
 use tickless::tune::Tuning;
 use tickless::{ExitAt, OperatingPoint};
 use tickless_engine::Forgetting;
+use tickless_events::Sample;
 use tickless_events::datasets::own_file::OtherSize;
 use tickless_events::formats::{self, EventReader, ReadOptions};
 use tickless_net::{ExitRule, InputKind, LeakRule};
@@ -70,10 +71,12 @@ pub struct Predict {
     #[arg(long, value_name = "STEPS", requires = "event_driven")]
     refractory: Option<String>,
     /// Stop by this rule: confidence (largest probability above α), margin (difference of the two
-    /// largest above α), entropy (relative to that of equal probabilities, below α).
+    /// largest above α), entropy (relative to that of equal probabilities, below α), learned
+    /// (probability that stopping loses nothing, learned on the validation part, above α).
     #[arg(long, value_name = "RULE", value_parser = word_parser(ExitRule::WORDS))]
     exit: Option<ExitRule>,
-    /// The threshold α, 0 to 1 (default: 0.9 for confidence, 0.8 for margin, 0.1 for entropy).
+    /// The threshold α, 0 to 1 (default: 0.9 for confidence, 0.8 for margin, 0.1 for entropy, 0.97 for
+    /// learned).
     #[arg(long, requires = "exit")]
     alpha: Option<f64>,
     /// Scale samples of another size to that of the run's.
@@ -232,6 +235,7 @@ impl Predict {
         }
         let first = run.recipe.eval.leak.first().copied().unwrap_or(LeakRule::Step);
         let image = run.network.input().kind == InputKind::Image;
+        check_leak(run, self.leak)?;
         let leak = if image { LeakRule::Step } else { self.leak.unwrap_or(first) };
         let configuration = match (&self.configuration, self.steps) {
             (Some(text), _) => steps(text)?,
@@ -268,11 +272,7 @@ impl Predict {
 
     fn file(&self, run: &Loaded, predictor: &Predictor<'_>, file: &Path) -> Result<Answer> {
         let sample = run.source.own(file, &self.read_options(run)?, self.other_size())?;
-        if let tickless_events::Sample::Events(recording) = &sample
-            && recording.is_empty()
-        {
-            note!("warning: {}: holds no events, so the answer is that of the network at rest", file.display());
-        }
+        warn_if_empty(&sample, &file.display());
         predictor.answer(&sample).with_context(|| file.display().to_string())
     }
 
@@ -293,6 +293,7 @@ impl Predict {
         let reader = EventReader::from_read_with(std::io::stdin(), &name, &self.read_options(run)?)?;
         if let OperatingPoint::Clocked { .. } = predictor.at() {
             let sample = run.source.own_stream(reader.read_to_end()?, &name, self.other_size())?;
+            warn_if_empty(&sample, &"`-`");
             printer.line("-", &predictor.answer(&sample)?, None);
             return Ok(());
         }
@@ -301,7 +302,17 @@ impl Predict {
         if dropped > 0 {
             note!("{dropped} events came late or lay outside the input, and were dropped");
         }
+        if !printer.begun.get() {
+            note!("warning: `-`: held no events, so there is no answer");
+        }
         Ok(())
+    }
+}
+
+/// Warns of a recording without events, because the network answers it too.
+fn warn_if_empty(sample: &Sample, name: &dyn std::fmt::Display) {
+    if matches!(sample, Sample::Events(recording) if recording.is_empty()) {
+        note!("warning: {name}: holds no events, so the answer is that of the network at rest");
     }
 }
 
@@ -314,6 +325,7 @@ fn usual(rule: ExitRule) -> f64 {
         ExitRule::Confidence => 0.9,
         ExitRule::Margin => 0.8,
         ExitRule::Entropy => 0.1,
+        ExitRule::Learned => 0.97,
     }
 }
 

@@ -1,8 +1,9 @@
 //! `tickless study robustness RUN...`: measures how the accuracy of several strategies falls if weights
 //! or inputs change.
 
+use super::studied_runs::{MeasuredRow, StudiedRuns, measured};
 use crate::arguments::Global;
-use crate::gather::{mean, rows};
+use crate::gather::mean;
 use crate::output::{check_output_folder, print_json, say};
 use crate::progress::Console;
 use crate::report::{self, RobustnessLine, RobustnessPoint};
@@ -14,7 +15,6 @@ use std::path::{Path, PathBuf};
 use tickless::net::answers::standard_error;
 use tickless::robustness::{Correct, Disturbance, Plan, Robustness};
 use tickless_train::device::{Device, device};
-use tickless_train::progress::Progress;
 use tickless_train::run::{Loaded, RunFolder};
 
 #[derive(Debug, Args)]
@@ -27,9 +27,8 @@ use tickless_train::run::{Loaded, RunFolder};
 values of a sample; `--drop` is the share of lost events, `--jitter` the largest shift of an event in
 steps of T_max. `none` leaves a disturbance out. Clocked at T_max; event-driven in the simulator.")]
 pub struct RobustnessArgs {
-    /// Run folders. Runs that differ in seed or fold only are one row.
-    #[arg(required = true)]
-    runs: Vec<PathBuf>,
+    #[command(flatten)]
+    runs: StudiedRuns,
     /// Relative sizes of noise on weights (default: 0.05,0.1,0.2,0.4).
     #[arg(long, value_delimiter = ',', value_name = "SIZES")]
     weights: Vec<String>,
@@ -51,9 +50,6 @@ pub struct RobustnessArgs {
     /// Samples that the gradient norms are measured on (0 for none).
     #[arg(long, default_value_t = 200)]
     gradients: usize,
-    /// Folder or zip of the data set, if the recipes name a place where it is not.
-    #[arg(long, value_name = "PATH")]
-    data: Option<PathBuf>,
     /// Folder for the table (`robustness.json`) and the picture; without it they are not written.
     #[arg(long, short)]
     output: Option<PathBuf>,
@@ -116,25 +112,10 @@ impl RobustnessArgs {
         if let Some(folder) = &self.output {
             check_output_folder("--output", folder)?;
         }
-        let mut runs = Vec::new();
-        for path in &self.runs {
-            runs.push(Finished::open(&RunFolder::open(path)?, self.data.as_deref())?);
-        }
-        let total = runs.len();
-        let mut rows = rows(runs, false)?;
-        rows.notes.iter().for_each(|n| console.line(&format!("note: {n}")));
+        let mut groups = self.runs.open(console)?;
         let device = device(&global.device)?;
-        let (mut groups, mut number) = (Vec::new(), 0);
-        for group in &mut rows.groups {
-            let mut measured = Vec::new();
-            for f in &mut group.runs {
-                number += 1;
-                console.set_prefix(&format!("{} {number}/{total}", group.name));
-                measured.push(measure(f, &device, &plan, console)?);
-            }
-            groups.push(group_result(&group.name, &group.strategy, &plan, &measured)?);
-        }
-        console.set_prefix("");
+        let rows = measured(&mut groups, console, |f| measure(f, &device, &plan, console))?;
+        let groups = rows.iter().map(|row| group_result(row, &plan)).collect::<Result<_>>()?;
         let studied = Studied { draws: plan.draws, groups };
         let pictures = match &self.output {
             Some(folder) => write(&studied, folder)?,
@@ -196,7 +177,8 @@ fn measure(f: &mut Finished, device: &Device, plan: &Plan, console: &Console) ->
     Ok(Robustness::measure(&mut f.run, device, plan, kept, console, console.stop_flag(), &mut store)?)
 }
 
-fn group_result(name: &str, strategy: &str, plan: &Plan, runs: &[Robustness]) -> Result<GroupResult> {
+fn group_result(row: &MeasuredRow<Robustness>, plan: &Plan) -> Result<GroupResult> {
+    let MeasuredRow { name, strategy, runs } = row;
     let Some(first) = runs.first() else { bail!("{name}: there is no run") };
     let over = |each: &[(f64, usize)]| -> Mean {
         // Of each run: percent correct, and the number of its samples.
@@ -234,8 +216,8 @@ fn group_result(name: &str, strategy: &str, plan: &Plan, runs: &[Robustness]) ->
         samples: all.iter().map(|g| g.samples).sum(),
     });
     Ok(GroupResult {
-        name: name.to_owned(),
-        strategy: strategy.to_owned(),
+        name: name.clone(),
+        strategy: strategy.clone(),
         runs: runs.len(),
         samples: first.samples,
         undisturbed: level(&once),
@@ -332,14 +314,18 @@ mod tests {
         serde_json::from_value(json).unwrap()
     }
 
+    fn row(runs: Vec<Robustness>) -> MeasuredRow<Robustness> {
+        MeasuredRow { name: "MTT".into(), strategy: "MTT".into(), runs }
+    }
+
     #[test]
     fn a_level_is_the_mean_over_draws_and_runs() {
         let plan = Plan { levels: vec![(Disturbance::Drop, 0.5)], draws: 2, limit: 0, gradient_samples: 0 };
-        let g = group_result("MTT", "MTT", &plan, &[run(8, Some(6)), run(4, Some(2))]).unwrap();
+        let g = group_result(&row(vec![run(8, Some(6)), run(4, Some(2))]), &plan).unwrap();
         assert_eq!((g.undisturbed.clocked.mean, g.levels[0].result.clocked.mean), (60.0, 30.0));
         assert_eq!(g.levels[0].result.event_driven.unwrap().mean, 40.0);
         assert!((g.undisturbed.clocked.standard_error - 20.0).abs() < 1e-9, "over the runs");
-        let one = group_result("MTT", "MTT", &plan, &[run(8, None)]).unwrap();
+        let one = group_result(&row(vec![run(8, None)]), &plan).unwrap();
         assert!((one.undisturbed.clocked.standard_error - standard_error(8, 10)).abs() < 1e-9, "over the samples");
         assert!(one.undisturbed.event_driven.is_none());
     }

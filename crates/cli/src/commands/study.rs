@@ -4,8 +4,9 @@
 
 use super::chip::ChipArgs;
 use super::robustness::RobustnessArgs;
+use super::studied_runs::{MeasuredRow, StudiedRuns, measured};
 use crate::arguments::Global;
-use crate::gather::{Interval, mean, rows};
+use crate::gather::{Interval, mean};
 use crate::output::{check_output_folder, print_json, say};
 use crate::progress::Console;
 use crate::report::{self, NoClockLine, NoClockPoint};
@@ -19,7 +20,6 @@ use tickless::simulate::possible;
 use tickless::simulate::tune::Knob;
 use tickless_net::recipe::LARGEST_STEPS;
 use tickless_train::device::{Device, device};
-use tickless_train::progress::Progress;
 use tickless_train::run::RunFolder;
 
 /// Measure a property of finished runs: the loss without a clock, or the distance to a chip.
@@ -56,9 +56,8 @@ enum What {
 
 #[derive(Debug, Args)]
 struct NoClockArgs {
-    /// Run folders. Runs that differ in seed or fold only are one row.
-    #[arg(required = true)]
-    runs: Vec<PathBuf>,
+    #[command(flatten)]
+    runs: StudiedRuns,
     /// Values: periods in steps of T_max (default: none,0.25,0.5,0.75,1), or limits in thresholds
     /// (default: -1,-3,-5,-10,-30,none).
     #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
@@ -69,9 +68,6 @@ struct NoClockArgs {
     /// The values that run clocked at all these steps (default: the first and the last value).
     #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
     clocked: Vec<String>,
-    /// Folder or zip of the data set, if the recipes name a place where it is not.
-    #[arg(long, value_name = "PATH")]
-    data: Option<PathBuf>,
     /// Folder for the table (`no-clock.json`) and the picture; without it they are not written.
     #[arg(long, short)]
     output: Option<PathBuf>,
@@ -151,15 +147,8 @@ impl NoClockArgs {
         if let Some(folder) = &self.output {
             check_output_folder("--output", folder)?;
         }
-        let mut runs = Vec::new();
-        for path in &self.runs {
-            let f = Finished::open(&RunFolder::open(path)?, self.data.as_deref())?;
-            possible(&f.run)?;
-            runs.push(f);
-        }
-        let rows = rows(runs, false)?;
-        rows.notes.iter().for_each(|n| console.line(&format!("note: {n}")));
-        let mut groups = rows.groups;
+        let mut groups = self.runs.open(console)?;
+        groups.iter().flat_map(|g| &g.runs).try_for_each(|f| possible(&f.run))?;
         let all = || groups.iter().flat_map(|g| &g.runs).map(|f| &f.run);
         let Some(first) = all().next() else { bail!("there is no run to study") };
         let (knob, t_max) = (Knob::of(&first.network), first.facts.t_max);
@@ -169,19 +158,8 @@ impl NoClockArgs {
         );
         let plan = self.plan(knob)?;
         let device = device(&global.device)?;
-        let total = self.runs.len();
-        let (mut results, mut number) = (Vec::new(), 0);
-        for group in &mut groups {
-            let mut measured = Vec::new();
-            for f in &mut group.runs {
-                number += 1;
-                console.set_prefix(&format!("{} {number}/{total}", group.name));
-                measured.push(measure(f, &device, &plan, console)?);
-            }
-            let refs: Vec<&NoClock> = measured.iter().collect();
-            results.push(group_result(&group.name, &group.strategy, t_max, &plan, &refs)?);
-        }
-        console.set_prefix("");
+        let rows = measured(&mut groups, console, |f| measure(f, &device, &plan, console))?;
+        let results = rows.iter().map(|row| group_result(row, t_max, &plan)).collect::<Result<_>>()?;
         let studied = Studied { knob, t_max, groups: results };
         let pictures = match &self.output {
             Some(folder) => write(&studied, &plan, folder)?,
@@ -242,7 +220,8 @@ fn measure(f: &mut Finished, device: &Device, plan: &Plan, console: &Console) ->
     Ok(NoClock::measure(&mut f.run, device, plan, kept, console, console.stop_flag(), &mut store)?)
 }
 
-fn group_result(name: &str, strategy: &str, t_max: usize, plan: &Plan, runs: &[&NoClock]) -> Result<GroupResult> {
+fn group_result(row: &MeasuredRow<NoClock>, t_max: usize, plan: &Plan) -> Result<GroupResult> {
+    let MeasuredRow { name, strategy, runs } = row;
     let over = |values: &[f64]| {
         let (mean, standard_error) = mean(values);
         Mean { mean, standard_error }
@@ -288,8 +267,8 @@ fn group_result(name: &str, strategy: &str, t_max: usize, plan: &Plan, runs: &[&
     let better = |a: &(Value, f64, f64), b: &(Value, f64, f64)| a.1 > b.1 || (a.1 == b.1 && a.2 < b.2);
     let chosen = validated.and_then(|all| all.into_iter().reduce(|best, v| if better(&v, &best) { v } else { best }));
     Ok(GroupResult {
-        name: name.to_owned(),
-        strategy: strategy.to_owned(),
+        name: name.clone(),
+        strategy: strategy.clone(),
         runs: runs.len(),
         chosen: chosen.map(|c| c.0),
         values,
@@ -455,28 +434,30 @@ mod tests {
         serde_json::from_value(json).unwrap()
     }
 
+    fn row(runs: Vec<NoClock>) -> MeasuredRow<NoClock> {
+        MeasuredRow { name: "MTT".into(), strategy: "MTT".into(), runs }
+    }
+
     fn plan() -> Plan {
         Plan { values: vec![None, Some(0.5)], steps: vec![1], clocked: vec![] }
     }
 
     #[test]
     fn the_value_is_chosen_on_the_validation_part_and_of_equals_the_cheapest_wins() {
-        let chosen = |runs: &[NoClock]| {
-            let runs: Vec<&NoClock> = runs.iter().collect();
-            group_result("MTT", "MTT", 4, &plan(), &runs).unwrap().chosen.unwrap().0
-        };
-        assert_eq!(chosen(&[run([80.0, 70.0], [10.0, 99.0])]), None, "the test part is not asked");
-        assert_eq!(chosen(&[run([80.0, 70.0], [0.0; 2]), run([50.0, 70.0], [0.0; 2])]), Some(0.5), "means over runs");
-        assert_eq!(chosen(&[run([80.0, 80.0], [0.0; 2])]), Some(0.5));
+        let chosen = |runs: Vec<NoClock>| group_result(&row(runs), 4, &plan()).unwrap().chosen.unwrap().0;
+        assert_eq!(chosen(vec![run([80.0, 70.0], [10.0, 99.0])]), None, "the test part is not asked");
+        let two = vec![run([80.0, 70.0], [0.0; 2]), run([50.0, 70.0], [0.0; 2])];
+        assert_eq!(chosen(two), Some(0.5), "means over runs");
+        assert_eq!(chosen(vec![run([80.0, 80.0], [0.0; 2])]), Some(0.5));
     }
 
     #[test]
     fn the_loss_is_paired_over_runs_and_a_run_without_its_clocked_result_is_named() {
-        let (a, b) = (run([0.0; 2], [80.0, 90.0]), run([0.0; 2], [84.0, 89.0]));
-        let g = group_result("MTT", "MTT", 4, &plan(), &[&a, &b]).unwrap();
+        let two = || row(vec![run([0.0; 2], [80.0, 90.0]), run([0.0; 2], [84.0, 89.0])]);
+        let g = group_result(&two(), 4, &plan()).unwrap();
         assert_eq!(g.values[0].lost.mean, 8.0);
         assert_eq!((g.values[1].lost.mean, g.values[1].lost.pairs), (0.5, 2));
-        assert!(group_result("MTT", "MTT", 5, &plan(), &[&a]).is_err());
+        assert!(group_result(&two(), 5, &plan()).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::new_run::{begin, check_epochs, next_step, run_folder};
 use crate::output::{print_json, say};
 use crate::processes::Processes;
 use crate::progress::{Console, Quiet};
-use crate::recipe_paths::{absolute, same};
+use crate::recipe_paths::{absolute, to_go_on};
 use crate::remedy::stopped;
 use crate::shell::command_line;
 use anyhow::{Result, anyhow, bail};
@@ -95,8 +95,8 @@ impl Train {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console, world: &Processes) -> Result<()> {
         let ranks = world.ranks();
-        if self.from.is_none() && (self.matching.map.is_some() || self.matching.entry.is_some()) {
-            bail!("`--map` and `--entry` say how `--from` is read; give it, or leave them out");
+        if self.from.is_none() && self.matching.given() {
+            bail!("`--decay-input`, `--map` and `--entry` say how `--from` is read; give it, or leave them out");
         }
         let workers = self.workers(&global.device, &ranks)?;
         let devices = self.devices(&global.device, workers, &ranks)?;
@@ -304,13 +304,9 @@ impl Train {
         if !begun {
             return Ok((folder, given, false));
         }
-        let kept = folder.recipe()?;
-        if !same(&kept, &given)? {
-            bail!(
-                "{}: was begun with another recipe; resume with the same recipe and options, or start anew with `--output`",
-                path.display()
-            );
-        }
+        let finished = folder.finished()?;
+        let remedy = "resume with the same recipe and options, or start anew with `--output`";
+        let recipe = to_go_on(path, folder.recipe()?, &given, finished, remedy)?;
         // A folder without facts has no checkpoint either, so its training begins at the beginning.
         let base = folder.facts().ok().and_then(|f| f.base);
         let given = self.from.as_deref().or(self.run_to_continue()).map(|f| f.display().to_string());
@@ -318,8 +314,7 @@ impl Train {
             let begun = base.map_or_else(|| "without `--from`".to_owned(), |b| format!("from {b}"));
             bail!("{}: was begun {begun}; resume it so, or start anew with `--output`", path.display());
         }
-        let finished = folder.finished()?;
-        Ok((folder, kept, finished))
+        Ok((folder, recipe, finished))
     }
 }
 
@@ -334,7 +329,7 @@ fn continued(run: &Path, longer: &Recipe) -> Result<(Checkpoint, Base)> {
     };
     let recipe = folder.recipe()?;
     let checkpoint = match checkpoint.continued(&recipe, longer) {
-        Err(tickless_train::Error::OtherRecipe) => {
+        Err(tickless_train::Error::OtherRecipe { .. }) => {
             bail!("{}: its checkpoint is of another recipe; start from its weights with `--from`", run.display())
         }
         other => other?,

@@ -22,10 +22,11 @@ use tickless_train::device::device;
 
 The choice is made on the validation part (`data.validation`), and a run that has none is refused.
 The test part is read once, to report the choice. Searched are every T up to T_max, an early
-exit by confidence, margin and entropy, one T per stage, and event-driven runs with the best
-refractory period or lower limit. `steps` are the mean over samples and stages; event-driven
-runs have none. The energy is an estimate (45 nm: 0.9 pJ per accumulate, 4.6 pJ per
-multiply-accumulate). The choice is deterministic, except for `ms`.
+exit by confidence, margin, entropy and a learned policy, one T per stage, and event-driven runs
+with the best refractory period or lower limit. `steps` are the mean over samples and stages;
+event-driven runs have none. The energy is an estimate (45 nm: 0.9 pJ per accumulate, 4.6 pJ per
+multiply-accumulate). The choice is deterministic, except for `ms`; the time of the choice
+(`ms_per_sample`) is a measurement.
 
 The run keeps the choice (`tuned.json`): `predict`, `eval`, `simulate` and `export` use it
 unless an option says otherwise. Tuning again replaces it.")]
@@ -119,6 +120,9 @@ fn show(t: &Tuning) {
     say!("chosen: {}", t.chosen.point);
     say!("on {} test samples:", t.test.samples);
     say!("{}", row(&t.test));
+    if let Some(ms) = t.ms_per_sample {
+        say!("{ms:.3} ms per sample, measured on this machine");
+    }
 }
 
 fn row(m: &Measured) -> String {

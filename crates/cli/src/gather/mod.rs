@@ -17,6 +17,7 @@ use anyhow::{Result, bail};
 use tickless::simulate::decisions::DecisionCurve;
 use tickless::simulate::sample_course::{MembraneCourse, sample_course};
 use tickless::simulate::{Simulation, trace};
+use tickless::tune::Tuning;
 use tickless_net::{InputKind, Neuron};
 use tickless_train::evaluate::{LayerActivity, Point};
 use tickless_train::run::Loaded;
@@ -121,6 +122,9 @@ fn group_notes(group: &Group) -> Vec<String> {
     if !partly.is_empty() {
         notes.push(format!("{name} has no value at {}: not all of its runs were evaluated there.", partly.join(", ")));
     }
+    if group.runs.iter().any(|f| f.tuning.is_some()) && chosen(&group.runs).is_none() {
+        notes.push(format!("{name} shows no chosen budget: not all of its runs were tuned for the same one."));
+    }
     if let Some(of) = group.runs[0].run.recipe.data.folds.map(|f| f.of) {
         let given: Vec<usize> = group.runs.iter().filter_map(|f| f.run.recipe.data.folds.map(|f| f.fold)).collect();
         let lost: Vec<String> = (0..of).filter(|k| !given.contains(k)).map(|k| k.to_string()).collect();
@@ -207,10 +211,25 @@ fn strategy(group: &Group) -> Result<r::StrategyResult> {
         layers: layers(runs, &simulations),
         raster: runs.iter().find(|f| f.simulation.is_some()).map(raster).transpose()?.flatten(),
         course: simulated.first().map(|f| course(f)).transpose()?.flatten(),
-        chosen: None,
+        chosen: chosen(runs),
         train_seconds: runs.iter().map(|f| f.run.facts.train_seconds).sum(),
         iterations: runs[0].run.facts.iterations,
     })
+}
+
+/// The setting that the runs keep for a budget, with its results on the test part: means over the
+/// runs. `None` unless all of them were tuned for the same budget.
+fn chosen(runs: &[Finished]) -> Option<r::Chosen> {
+    let all = runs.iter().map(|f| f.tuning.as_ref()).collect::<Option<Vec<&Tuning>>>()?;
+    let first = all.first()?;
+    if all.iter().any(|t| t.budget != first.budget) {
+        return None;
+    }
+    let words = match all.iter().all(|t| t.chosen.point == first.chosen.point) {
+        true => format!("{}: {}", first.budget, first.chosen.point),
+        false => format!("{}: each run at a setting of its own", first.budget),
+    };
+    Some(r::Chosen { words, accuracy: over(&all, |t| t.test.accuracy), operations: over(&all, |t| t.test.operations) })
 }
 
 /// The confusion matrix of all runs together; `None` if a run has not stored its answers.

@@ -30,8 +30,8 @@ use std::path::{Path, PathBuf};
 use tickless::simulate::asynchronous::SweepRow;
 
 pub use data::{
-    ChannelSample, Course, Dataset, EpochPoint, EventDriven, InputSample, LayerRates, MeanPoint, Membrane, MixedPoint,
-    Network, Origin, Raster, RasterLayer, ReportData, StrategyResult,
+    ChannelSample, Chosen, Course, Dataset, EpochPoint, EventDriven, InputSample, LayerRates, MeanPoint, Membrane,
+    MixedPoint, Network, Origin, Raster, RasterLayer, ReportData, StrategyResult,
 };
 pub use error::ReportError;
 pub(crate) use format::{span, time_unit};

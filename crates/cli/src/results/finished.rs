@@ -5,6 +5,7 @@ use crate::output::note;
 use anyhow::Result;
 use std::path::Path;
 use tickless::simulate::{Simulation, possible};
+use tickless::tune::Tuning;
 use tickless_train::run::{Loaded, RunFolder};
 
 /// A finished run and its results.
@@ -17,6 +18,8 @@ pub struct Finished {
     pub simulation: Option<Simulation>,
     /// The answers to single samples, if they are stored.
     pub answers: Option<StoredAnswers>,
+    /// The choice of `tickless tune`, if the run keeps one.
+    pub tuning: Option<Tuning>,
 }
 
 impl Finished {
@@ -30,7 +33,8 @@ impl Finished {
         run.warnings.iter().for_each(|w| note!("warning: {w}"));
         let (evaluation, simulation) = (stored::evaluation(&run)?, stored::simulation(&run)?);
         let answers = stored::answers(&run)?;
-        Ok(Self { run, evaluation, simulation, answers })
+        let tuning = tickless::tune::kept(&run)?;
+        Ok(Self { run, evaluation, simulation, answers, tuning })
     }
 
     /// The folder of the run, for messages.

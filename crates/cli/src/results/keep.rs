@@ -55,9 +55,9 @@ pub fn count_operations(
     Ok(())
 }
 
-/// Adds an evaluation of the whole test part and its answers to those that a run stores. If a stored
-/// file cannot be read, the new one replaces it and a warning says so. Returns the evaluation that the
-/// run then has.
+/// Adds an evaluation of the whole test part and its answers to those that a run stores. If a
+/// stored file cannot be read, the new one replaces it and a warning says so. Returns the
+/// evaluation that the run then has.
 ///
 /// # Errors
 /// If the folder cannot be locked or written.

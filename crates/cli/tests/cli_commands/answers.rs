@@ -1,5 +1,5 @@
-//! What `eval` and `simulate` say about the answers: classes, confusions, calibration, single samples,
-//! and what they cost.
+//! What `eval` and `simulate` say about the answers: classes, confusions, calibration, single
+//! samples, and what they cost.
 
 use serde_json::Value;
 use tickless_testing::command::{Scratch, number};
@@ -169,7 +169,8 @@ fn the_cost_has_the_keys_of_neurobench_and_the_energy_names_its_model() {
     let activity = list(&result, "activity");
     assert_eq!(by_layer.len(), activity.len());
     for l in activity {
-        // A single-spike neuron fires at most once a step, so its outputs other than 0 are its spikes.
+        // A single-spike neuron fires at most once a step, so its outputs other than 0 are its
+        // spikes.
         let dense = number(l, "neurons") * 4.0;
         let sparsity = by_layer[l["layer"].as_str().unwrap()].as_f64().unwrap();
         assert!((sparsity - (1.0 - number(l, "spikes") / dense)).abs() < 1e-12, "{l}");

@@ -118,7 +118,8 @@ fn difference(scratch: &Scratch, run: &str, count: usize) -> [f64; 2] {
     [spike_difference(&clocked, &engines[0]), spike_difference(&engines[0], &engines[1])]
 }
 
-/// The network with leak, period and delay in µs, so that a run knows the duration of its steps alone.
+/// The network with leak, period and delay in µs, so that a run knows the duration of its steps
+/// alone.
 fn in_us(network: &Network, step_us: f64) -> Network {
     let mut b = NetworkBuilder::new(network.name(), network.input().shape, InputKind::Events);
     for node in network.nodes() {

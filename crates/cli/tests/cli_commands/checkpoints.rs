@@ -7,7 +7,7 @@ use tickless::net::{Array, Weights};
 use tickless_testing::command::Scratch;
 
 /// Writes tensors as `torch.save` does.
-fn save(scratch: &Scratch, name: &str, tensors: &[(&str, &Array)]) {
+pub(super) fn save(scratch: &Scratch, name: &str, tensors: &[(&str, &Array)]) {
     let named: Vec<(String, &Array)> = tensors.iter().map(|(n, a)| ((*n).to_owned(), *a)).collect();
     scratch.write(name, torch::to_bytes(&named).unwrap());
 }
@@ -251,4 +251,42 @@ fn options_for_graphs_and_for_checkpoints_are_told_apart() {
     scratch.refused_with(&[&file[..], &["--dt", "0.001"]].concat(), &["`--dt` is for a NIR graph"]);
     scratch.refused_with(&[&file[..], &["--dialect", "norse"]].concat(), &["--dialect norse", "sequential"]);
     scratch.refused_with(&[&file[..], &["--entry", "model"]].concat(), &["no state dict at `model`"]);
+}
+
+#[test]
+fn learned_decays_go_to_every_framework_and_come_back() {
+    let scratch = Scratch::small();
+    let learned = scratch
+        .text("small.toml")
+        .replace("name = \"demo\"", "name = \"demo\"\nneuron = { model = \"parametric-lif\" }");
+    scratch.write("learned.toml", learned);
+    scratch.ok(&["train", "learned.toml", "--output", "run"]);
+    let own = weights(&scratch, "run");
+    let sequential = ["export", "run", "--to", "torch", "--dialect", "sequential", "--output", "net.pt"];
+    scratch.refused_with(&sequential, &["learned decay", "--neurons spikingjelly"]);
+    for (framework, tensor) in [("spikingjelly", "w"), ("snntorch", "beta"), ("sinabs", "tau_mem")] {
+        let told = scratch.ok(&[&sequential[..], &["--neurons", framework]].concat()).stdout;
+        assert_eq!(told.contains("decay_input=False"), framework != "snntorch", "{told}");
+        let read = checkpoint::read(&scratch.at("net.pt"), None).unwrap();
+        assert_eq!(read.tensors().iter().filter(|(n, _)| n.ends_with(&format!(".{tensor}"))).count(), 2, "{framework}");
+        let import = |recipe, more: &[&'static str]| {
+            [&["import", "net.pt", "--recipe", recipe, "--output", framework][..], more].concat()
+        };
+        if framework != "snntorch" {
+            scratch.refused_with(&import("learned.toml", &[]), &["net.pt", &format!(".{tensor}`"), "--decay-input"]);
+        }
+        scratch.ok(&import("learned.toml", &["--decay-input", "false"]));
+        let back = weights(&scratch, framework);
+        for (name, array) in &own.tensors {
+            let near = |(a, b): (&f32, &f32)| a == b || name.ends_with(".decay") && (a - b).abs() < 1e-4;
+            assert!(array.data.iter().zip(&back.get(name).unwrap().data).all(near), "{framework}: {name}");
+        }
+        if tensor == "w" {
+            let fixed = [
+                &import("small.toml", &["--decay-input", "false"])[..4],
+                &["--output", "fixed", "--decay-input", "false"],
+            ];
+            scratch.refused_with(&fixed.concat(), &["net.pt: `", ".w` is λ =", "parametric-lif"]);
+        }
+    }
 }

@@ -13,7 +13,7 @@ pub(super) fn recipe(name: &str) -> String {
 }
 
 /// Records of CIFAR-10 or CIFAR-100: the labels, then random bytes.
-fn records(count: usize, labels: usize, classes: usize) -> Vec<u8> {
+pub(super) fn records(count: usize, labels: usize, classes: usize) -> Vec<u8> {
     let mut r = Rng(count as u64);
     let mut bytes = Vec::new();
     for i in 0..count {

@@ -7,7 +7,9 @@ mod data;
 mod event_driven;
 mod export;
 mod formats;
+mod from_relu;
 mod images;
+mod learned_exit;
 mod networks;
 mod phases;
 mod predict;
@@ -213,6 +215,16 @@ fn statistics_can_be_taken_at_each_t_of_an_evaluation() {
     assert_ne!(loss(&kept, 0), loss(&anew, 0), "T = 1 has statistics of its own");
     assert_eq!(loss(&kept, 1), loss(&anew, 1), "those of T_max are the run's");
     assert_eq!(scratch.result("base/eval.json"), kept, "what is calibrated on the side is only shown");
+    // A mixed configuration has statistics of its own, and equal steps are those of their T.
+    let leak = anew["points"][0]["leak"].as_str().unwrap();
+    let mixed = |c: &str, more: &[&str]| {
+        loss(&scratch.ok_json(&[&["eval", "base", "--mixed", c, "--leak", leak], more].concat()), 0)
+    };
+    let stages = RunFolder::open(&scratch.at("base")).unwrap().load().unwrap().network.stages();
+    let ones = vec!["1"; stages].join(",");
+    let falling = format!("4,{}", vec!["1"; stages - 1].join(","));
+    assert_eq!(mixed(&ones, &["--calibrate"]), loss(&anew, 0), "T = 1 in every stage");
+    assert_ne!(mixed(&falling, &["--calibrate"]), mixed(&falling, &[]), "{falling}");
     let plain = Scratch::trained();
     plain.refused_with(&["eval", "run", "--calibrate"], &["no batch norm", "leave out `--calibrate`"]);
 }

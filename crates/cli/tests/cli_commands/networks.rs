@@ -96,6 +96,22 @@ fn a_network_is_shown_layer_by_layer_with_its_sums_and_drawn() {
 }
 
 #[test]
+fn sizes_and_numbers_out_of_range_are_refused_by_the_name_of_their_option() {
+    let scratch = Scratch::small();
+    let show = ["net", "show", "resnet18"];
+    let steps = [&show[..], &["--steps", "99999999999999"]].concat();
+    scratch.refused_with(&steps, &["`--steps` = 99999999999999", "at most 10000 time steps"]);
+    scratch.refused_with(&[&show[..], &["--width", "-1"]].concat(), &["has no width -1; give a factor above 0"]);
+    let ran = scratch.run(&[&show[..], &["--steps", "-1"]].concat());
+    assert!(ran.code == Some(2) && ran.stderr.contains("invalid value '-1' for '--steps <STEPS>'"), "{ran:#?}");
+    // A batch that no computer has needs memory that no computer has, and not what is left of an
+    // overflow.
+    let largest = usize::MAX.to_string();
+    let json = scratch.ok_json(&[&show[..], &["--steps", "10000", "--batch", &largest]].concat());
+    assert_eq!(json["memory"]["total"].as_u64(), Some(usize::MAX as u64), "{}", json["memory"]);
+}
+
+#[test]
 fn a_recipe_is_checked_without_data_and_max_pooling_is_refused_by_name() {
     let max =
         LAYERS.replace(r#"{ layer = "pool", kernel = [1, 2] }"#, r#"{ layer = "pool", kernel = 2, kind = "max" }"#);

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use tickless::engine::{CompileOptions, Confidence, Program};
 use tickless::events::formats::encode;
 use tickless::events::{Columns, Event, Recording, Sample, Sensor};
-use tickless::net::{Exit, ExitRule, LeakRule};
+use tickless::net::{Exit, LeakRule, Rule};
 use tickless::train::device::device;
 use tickless::train::evaluate::{Setting, over_time};
 use tickless::train::model::readout::time_mean;
@@ -93,8 +93,8 @@ fn every_test_file_gets_the_answer_of_eval_and_of_simulate() {
     let evaluated = scratch.ok_json(&[&["eval", "run"][..], &exit_at("0")].concat());
     let gain = number(&evaluated, "gain");
     // The median of the margins after one step, so that some stop there and others do not.
-    let margin = Exit { rule: ExitRule::Margin, alpha: 0.0, gain };
-    let mut margins: Vec<f64> = (0..names.len()).map(|k| margin.quantity(all.mean(k, 0))).collect();
+    let margin = Exit { rule: Rule::Margin, alpha: 0.0, gain };
+    let mut margins: Vec<f64> = (0..names.len()).map(|k| margin.quantity(all.mean(k, 0), 1.0)).collect();
     margins.sort_by(f64::total_cmp);
     let alpha: &'static str = format!("{:.3}", margins[margins.len() / 2]).leak();
     let exit = Exit { alpha: alpha.parse().unwrap(), ..margin };
@@ -198,6 +198,25 @@ fn stream(scratch: &Scratch, args: &[&str], bytes: &[u8]) -> Vec<Value> {
     String::from_utf8(ran.stdout).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
 }
 
+#[test]
+fn an_input_without_events_is_answered_with_a_warning_and_a_folder_is_refused() {
+    let scratch = trained();
+    let ran = |args: &[&str]| {
+        let args = [&["predict", "run", "-"], args].concat();
+        let out = scratch.command(&args).stdin(Stdio::null()).output().unwrap();
+        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        (String::from_utf8(out.stdout).unwrap(), String::from_utf8(out.stderr).unwrap())
+    };
+    // Without a clock nothing is answered before something comes.
+    let (answers, said) = ran(&["--json"]);
+    assert!(answers.is_empty() && said.contains("warning: `-`: held no events, so there is no answer"), "{said}");
+    let (answers, said) = ran(&["--json", "--steps", "2"]);
+    assert_eq!(answers.lines().count(), 1, "{answers}");
+    assert!(said.contains("warning: `-`: holds no events, so the answer is that of the network at rest"), "{said}");
+    std::fs::create_dir(scratch.at("recordings")).unwrap();
+    scratch.refused_with(&["predict", "run", "recordings"], &["error: recordings: ", "give a file in it"]);
+}
+
 /// Recordings one after another, each `pause_us` after the end of the one before.
 fn one_after_another(recordings: &[&Recording], pause_us: u64) -> Columns {
     let mut all = Columns::new();
@@ -274,6 +293,35 @@ fn a_stream_that_has_not_ended_is_answered() {
     assert!(child.wait().unwrap().success());
 }
 
+#[test]
+fn a_stream_is_answered_event_by_event_however_little_has_come() {
+    let scratch = trained();
+    let run = loaded(&scratch);
+    let recording = run.source.recording(run.parts.test[0]).unwrap();
+    for format in ["nmnist-bin", "text", "evt3", "es"] {
+        let bytes = encode(format, recording.columns(), Some(recording.sensor())).unwrap();
+        // Every confidence is above 0, so the first event is answered.
+        let exit = ["--exit", "confidence", "--alpha", "0"];
+        let args = [&["predict", "run", "-", "--json", "--format", format], &exit[..]].concat();
+        let mut child =
+            scratch.command(&args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        // Some hundred bytes, and no more until the answer has come: a pipe that stays open.
+        for part in bytes[..bytes.len().min(400)].chunks(7) {
+            input.write_all(part).unwrap();
+            input.flush().unwrap();
+        }
+        let mut told = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first: Value = serde_json::from_str(&told.next().unwrap().unwrap()).unwrap();
+        assert_eq!((&first["events"], &first["why"]), (&1.into(), &"sure".into()), "{format}: {first:#}");
+        input.write_all(&bytes[bytes.len().min(400)..]).unwrap();
+        drop(input);
+        let last: Value = serde_json::from_str(&told.last().unwrap().unwrap()).unwrap();
+        assert_eq!((&last["why"], &last["events"]), (&"end".into(), &recording.len().into()), "{format}");
+        assert!(child.wait().unwrap().success());
+    }
+}
+
 /// A colour picture as PNG.
 fn png(pixels: &[u8], side: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -320,4 +368,9 @@ fn an_image_gets_the_answer_of_its_sample() {
     lines(&scratch, &["predict", "run", "large.png", "--scale"]);
     scratch.refused_with(&["predict", "run", "-"], &["trained on images"]);
     scratch.refused_with(&["predict", "run", "0.png", "--event-driven"], &["trained on images"]);
+    for command in [&["predict", "run", "0.png"][..], &["eval", "run"]] {
+        let args = [command, &["--leak", "time"]].concat();
+        scratch.refused_with(&args, &["`--leak time`", "trained on images", "leave it out"]);
+        scratch.ok(&[command, &["--leak", "step"]].concat());
+    }
 }

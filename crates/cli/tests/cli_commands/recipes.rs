@@ -1,6 +1,6 @@
 //! Every recipe of recordings and photographs, on a few samples: from training to the evaluation at
-//! its steps, and without a clock where the recipe says so. The samples are real where the shared data
-//! are present, otherwise the test writes them. [`super::images`] has the recipes of CIFAR.
+//! its steps, and without a clock where the recipe says so. The samples are real where the shared
+//! data are present, otherwise the test writes them. [`super::images`] has the recipes of CIFAR.
 
 use super::images::recipe;
 use tickless::events::formats::{encode, nmnist_bin};

@@ -139,3 +139,37 @@ fn the_page_of_one_run_describes_it_and_gives_the_commands_that_repeat_it() {
     assert!(tuned["purpose"].as_str().unwrap().contains("fine-tuned as MTT from a"), "{tuned:#}");
     assert_eq!(names(&scratch.ok_json(&["report", "a", "tuned"])), ["MTT", "MTT, fine-tuned from MTT"]);
 }
+
+#[test]
+fn a_row_shows_the_setting_that_was_chosen_for_a_budget_if_all_its_runs_were_tuned_for_it() {
+    let scratch = Scratch::small();
+    run(&scratch, "a", &["seed=1", "data.validation=0.3"]);
+    run(&scratch, "b", &["seed=2", "data.validation=0.3"]);
+    assert_eq!(scratch.ok_json(&["report", "a"])["strategies"][0]["chosen"], Value::Null);
+    let tune = |run: &str, budget: &str| scratch.ok(&["-q", "tune", run, "--budget", budget, "--mixed", "2"]);
+    tune("a", "steps=2");
+    let kept = scratch.json("a/tuned.json");
+    let alone = scratch.ok_json(&["report", "a", "-o", "page"]);
+    let chosen = &alone["strategies"][0]["chosen"];
+    for key in ["accuracy", "operations"] {
+        assert_eq!(number(chosen, key), number(&kept, &format!("test/{key}")), "{key}");
+    }
+    let words = chosen["words"].as_str().unwrap();
+    assert!(words.starts_with("steps=2: T = "), "{words}");
+    let page = scratch.text("page/report.html");
+    assert!(page.contains("the chosen budget of MTT, steps=2"), "the page does not say the choice");
+
+    let half = scratch.ok_json(&["report", "a", "b"]);
+    assert_eq!(half["strategies"][0]["chosen"], Value::Null);
+    assert!(notes(&half).contains("shows no chosen budget"), "{}", notes(&half));
+    tune("b", "steps=3");
+    assert_eq!(scratch.ok_json(&["report", "a", "b"])["strategies"][0]["chosen"], Value::Null, "two budgets");
+    tune("b", "steps=2");
+    let both = scratch.ok_json(&["report", "a", "b"]);
+    let mean = ["a", "b"].map(|r| number(&scratch.json(&format!("{r}/tuned.json")), "test/accuracy"));
+    assert!((number(&both, "strategies/0/chosen/accuracy") - (mean[0] + mean[1]) / 2.0).abs() < 1e-9);
+
+    // A choice for other weights is no choice of this run.
+    std::fs::copy(scratch.at("a/tuned.json"), scratch.at("b/tuned.json")).unwrap();
+    scratch.refused_with(&["report", "b"], &["tuned.json", "other weights", "tune the run again"]);
+}

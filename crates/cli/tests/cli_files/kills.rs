@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::{evt3, names};
 use tickless_testing::command::Scratch;
 
-/// Runs a command three times to its end to learn its duration, then kills it `rounds` times after increasing
-/// times, and calls `check` after each kill. At the end it runs once more undisturbed.
+/// Runs a command three times to its end to learn its duration, then kills it `rounds` times after
+/// increasing times, and calls `check` after each kill. At the end it runs once more undisturbed.
 fn killed_at_every_moment(scratch: &Scratch, args: &[&str], rounds: u32, check: impl Fn()) {
     let command = || {
         let mut command = scratch.command(args);

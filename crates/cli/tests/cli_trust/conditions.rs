@@ -81,8 +81,8 @@ fn recording(step: u64) -> Vec<u8> {
     nmnist_bin::encode((0..100).map(event)).expect("the events fit the format")
 }
 
-#[test]
-fn recordings_that_were_replaced_or_deleted_are_refused_unless_allowed() {
+/// A recipe of many epochs and its recordings in `data`.
+fn with_recordings() -> Scratch {
     let scratch = Scratch::new();
     for (part, n) in [("Train", 4), ("Test", 1)] {
         for digit in 0..10 {
@@ -92,13 +92,64 @@ fn recordings_that_were_replaced_or_deleted_are_refused_unless_allowed() {
         }
     }
     scratch.write("long.toml", RECIPE.replace("\"digits-dvs\"", "\"nmnist\"").replace("epochs = 1", LONG));
+    scratch
+}
+
+/// Resumes the training in `run`, stops it after its next epoch, and returns its messages.
+fn goes_on(scratch: &Scratch, args: &[&str]) -> String {
+    let epochs = || scratch.text("run/metrics.jsonl").lines().count();
+    let before = epochs();
+    let child = scratch.command(args).stderr(std::process::Stdio::piped()).spawn().expect("starts");
+    let started = std::time::Instant::now();
+    while epochs() <= before {
+        assert!(started.elapsed() < tickless_testing::hang::HUNG_AFTER, "it never trained an epoch");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    signal(&child, "INT");
+    let ran = wait(child);
+    assert_eq!(ran.code, Some(130), "{ran:#?}");
+    ran.stderr
+}
+
+#[test]
+fn recordings_that_were_copied_touched_or_moved_are_the_same() {
+    let scratch = with_recordings();
+    begun(&scratch, &["train", "long.toml", "--data", "data", "--output", "run"]);
+    let resume = |data| ["train", "long.toml", "--data", data, "--output", "run", "--resume"];
+    // Other times of change, as after an archive was unpacked again.
+    scratch.write("data/Train/3/00031.bin", recording(3000));
+    let said = goes_on(&scratch, &resume("data"));
+    assert!(!said.contains("other conditions"), "{said}");
+    // Another folder with the same content.
+    std::fs::rename(scratch.at("data"), scratch.at("moved")).unwrap();
+    let said = goes_on(&scratch, &resume("moved"));
+    assert!(!said.contains("other conditions"), "{said}");
+    let recipe = scratch.text("run/recipe.toml");
+    assert!(recipe.lines().any(|l| l.starts_with("path = ") && l.contains("moved")), "{recipe}");
+    // The same number of bytes with one other byte, at the same time.
+    let file = scratch.at("moved/Test/3/00030.bin");
+    let time = std::fs::metadata(&file).unwrap().modified().unwrap();
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[250] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    std::fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
+    let words = ["run: ", "test part of the data set: names and sizes of the files are the same, but not their bytes"];
+    scratch.refused_with(&resume("moved"), &words);
+    scratch.refused_with(&resume("gone"), &["gone", "not found"]);
+}
+
+#[test]
+fn recordings_that_were_replaced_or_deleted_are_refused_unless_allowed() {
+    let scratch = with_recordings();
     let args = ["train", "long.toml", "--data", "data", "--output", "run"];
     begun(&scratch, &args);
     let resume = [&args[..], &["--resume"]].concat();
     let words = ["run: ", "training part of the data set", "then", "now", "--allow-changed"];
     // A recording with the same name and size but other events.
     scratch.write("data/Train/3/00031.bin", recording(2999));
-    scratch.refused_with(&resume, &words);
+    let line = scratch.refused_with(&resume, &words);
+    assert!(line.contains("not their bytes"), "{line}");
     std::fs::remove_file(scratch.at("data/Train/3/00031.bin")).unwrap();
-    scratch.refused_with(&resume, &words);
+    let line = scratch.refused_with(&resume, &words);
+    assert!(line.contains("40 files of 20000 bytes in all then, 39 files of 19500 bytes in all now"), "{line}");
 }

@@ -129,7 +129,7 @@ impl Archive {
 
     /// Adds the archive's file to a key.
     pub fn add_to(&self, key: &mut Key) -> Result<()> {
-        key.file_once(&self.path)
+        key.archive(&self.path)
     }
 
     /// Decompresses one member and verifies its checksum.

@@ -68,7 +68,7 @@ impl RecordingLocation {
             RecordingLocation::Member(archive, index) => {
                 let (name, size, checksum) = archive.fingerprint(*index);
                 archive.add_to(key)?;
-                key.text(&name).number(size).number(checksum.into());
+                key.member(&name, size, checksum);
                 Ok(())
             }
         }

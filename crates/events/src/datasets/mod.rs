@@ -17,6 +17,7 @@ mod dvs_gesture;
 mod fashion_mnist;
 mod files;
 mod folder;
+mod identity;
 #[cfg(feature = "images")]
 mod imagenet;
 mod key;
@@ -40,6 +41,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use tickless_words::words;
 
+pub use identity::{Comparison, Identity};
 pub use key::Key;
 pub use request::{DataRequest, Setting};
 

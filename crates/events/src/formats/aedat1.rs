@@ -5,7 +5,7 @@
 
 use super::aedat2::{self, Aedat2};
 use super::records::RecordDecoder;
-use super::{Fit, Format, Reading, SupportedOption};
+use super::{Format, Reading, SupportedOption};
 
 /// The format description; see the module.
 pub const FORMAT: Format = Format {
@@ -13,7 +13,7 @@ pub const FORMAT: Format = Format {
     about: "AER-DAT 1.0 of old jAER (DVS128)",
     extensions: &["aedat", "dat"],
     axes: aedat2::AXES,
-    fits: |probe| if probe.head.starts_with(Aedat2::<RECORD>::MAGIC) { Fit::Sure } else { Fit::No },
+    fits: |probe| probe.begins_with(Aedat2::<RECORD>::MAGIC),
     supports: &[SupportedOption::LiteralTimes],
     read: Reading::Stream(|file, options| Box::new(RecordDecoder::new(Aedat2::<RECORD>::new(options), file))),
     write: None,

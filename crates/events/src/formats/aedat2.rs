@@ -20,7 +20,7 @@ use super::block::Block;
 use super::clock::Clock;
 use super::encoder::EventEncoder;
 use super::records::{RecordDecoder, Records, SliceOrigin};
-use super::{Axes, Encoder, Fit, Format, ReadOptions, Reading, SupportedOption};
+use super::{Axes, Encoder, Format, ReadOptions, Reading, SupportedOption};
 use crate::problem::{AddressProblem, Problem, Truncation};
 use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
@@ -30,7 +30,7 @@ pub const FORMAT: Format = Format {
     about: "AEDAT 2.0 of jAER (DVS128, DAVIS)",
     extensions: &["aedat"],
     axes: AXES,
-    fits: |probe| if probe.head.starts_with(Aedat2::<RECORD>::MAGIC) { Fit::Sure } else { Fit::No },
+    fits: |probe| probe.begins_with(Aedat2::<RECORD>::MAGIC),
     supports: &[SupportedOption::LiteralTimes],
     read: Reading::Stream(|file, options| Box::new(RecordDecoder::new(Aedat2::<RECORD>::new(options), file))),
     write: Some(encoder),

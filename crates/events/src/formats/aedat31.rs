@@ -18,7 +18,7 @@ use super::aedat::{self, Front, front};
 use super::block::Block;
 use super::encoder::refuse;
 use super::records::{RecordDecoder, Records, SliceOrigin};
-use super::{Encoder, Fit, Format, Reading, StreamInfo, SupportedOption};
+use super::{Encoder, Format, Reading, StreamInfo, SupportedOption};
 use crate::problem::{PacketProblem, Problem, Truncation};
 use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
@@ -28,7 +28,7 @@ pub const FORMAT: Format = Format {
     about: "AEDAT 3.1 of cAER (DVS-Gesture)",
     extensions: &["aedat"],
     axes: super::Axes::UpperLeft,
-    fits: |probe| if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No },
+    fits: |probe| probe.begins_with(MAGIC),
     supports: &[SupportedOption::Stream],
     read: Reading::Stream(|file, options| {
         let (stage, wanted, sources) = (Stage::First, options.stream, Vec::new());

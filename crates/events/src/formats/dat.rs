@@ -152,7 +152,13 @@ fn fits(probe: &Probe<'_>) -> Fit {
     let (header, at) = Header::of(probe);
     let kind = matches!(probe.head.get(at..at + 2), Some([kind, 8]) if TYPES.contains(kind));
     let evt = header.get("evt").or(header.get("format"));
-    if kind && header.get("Version").is_some() && evt.is_none() { Fit::Sure } else { Fit::No }
+    match kind && header.get("Version").is_some() && evt.is_none() {
+        true => Fit::Sure,
+        false if Header::may_continue(probe, at) => Fit::Unknown,
+        // The second of the two bytes after the header may not have come yet.
+        false if probe.grows && at > 0 && probe.head.len() < at + 2 => Fit::Unknown,
+        false => Fit::No,
+    }
 }
 
 fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {

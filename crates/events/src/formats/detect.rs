@@ -44,6 +44,14 @@ pub fn detect(probe: Probe<'_>, file: &str) -> Result<&'static Format> {
     }
 }
 
+/// Whether the first bytes of a stream, which has given no more yet, tell its format: whatever
+/// follows, [`detect`] gives the same.
+pub fn is_decided(probe: Probe<'_>, file: &str) -> bool {
+    let fits = || FORMATS.iter().map(|f| (f.fits)(&probe));
+    // If no format fits, more bytes may show what the stream is, for the error.
+    fits().any(|fit| fit == Fit::Sure) || (fits().all(|fit| fit != Fit::Unknown) && is_events(probe, file))
+}
+
 /// Whether the file is of events: its content identifies a format, or its name does and its content
 /// is possible for it.
 pub fn is_events(probe: Probe<'_>, file: &str) -> bool {

@@ -14,7 +14,7 @@ use super::axes::turned;
 use super::block::Block;
 use super::encoder::EventEncoder;
 use super::records::{RecordDecoder, Records, SliceOrigin};
-use super::{Encoder, Fit, Format, Reading};
+use super::{Encoder, Format, Reading};
 use crate::problem::Problem;
 use crate::{Choice, Columns, Error, Event, Remedy, Result, Sensor};
 
@@ -24,7 +24,7 @@ pub const FORMAT: Format = Format {
     about: "Event Stream 2 (DVS and ATIS)",
     extensions: &["es"],
     axes: super::Axes::LowerLeft,
-    fits: |probe| if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No },
+    fits: |probe| probe.begins_with(MAGIC),
     supports: &[],
     read: Reading::Stream(|file, options| {
         let block = Box::new(Block::new());

@@ -19,10 +19,14 @@ impl Version {
     /// Whether a file's header states this version. Some writers omit the line `evt`, others
     /// `format`.
     pub fn fits(&self, probe: &Probe<'_>) -> Fit {
-        let (header, _) = Header::of(probe);
+        let (header, at) = Header::of(probe);
         let format = header.format().map(|f| f.eq_ignore_ascii_case(self.format));
         let evt = header.get("evt").map(|e| self.is_evt(e));
-        if format.or(evt) == Some(true) { Fit::Sure } else { Fit::No }
+        match format.or(evt) {
+            Some(true) => Fit::Sure,
+            _ if Header::may_continue(probe, at) => Fit::Unknown,
+            _ => Fit::No,
+        }
     }
 
     /// Verifies that the header states this version.

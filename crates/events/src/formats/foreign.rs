@@ -6,7 +6,7 @@ use super::FORMATS;
 use super::cifar::Kind;
 use super::{Probe, idx};
 
-const IMAGES: &str = "give the folder of the data set";
+const IMAGES: &str = "give a recording, or the folder of a data set of images";
 
 /// The name of the file's kind, and the remedy for the user; `None` if the kind is not recognised.
 pub fn kind(probe: &Probe<'_>) -> Option<(&'static str, &'static str)> {

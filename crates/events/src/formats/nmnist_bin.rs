@@ -118,6 +118,9 @@ fn event(r: &[u8], base: u64) -> Event {
 /// A file can be of this format if it has whole records and mostly ascending times, as a camera
 /// writes them. Other `.bin` files (CIFAR) do not.
 fn fits(probe: &Probe<'_>) -> Fit {
+    if probe.grows && probe.head.len() < RECORD {
+        return Fit::Unknown;
+    }
     let whole = probe.len.is_none_or(|len| len.is_multiple_of(RECORD as u64));
     if whole && falls(probe.head).is_none() && !repeats(probe.head) { Fit::Possible } else { Fit::No }
 }

@@ -48,7 +48,13 @@ fn fits(probe: &Probe) -> Fit {
     let name = probe.head.get(26..28).map_or(0, |n| usize::from(u16::from_le_bytes([n[0], n[1]])));
     let name = probe.head.get(30..30 + name).unwrap_or_default();
     let array = probe.head.starts_with(ZIP) && name.ends_with(b".npy") && !name.contains(&b'/');
-    if array { Fit::Sure } else { Fit::No }
+    match probe.begins_with(ZIP) {
+        _ if array => Fit::Sure,
+        Fit::No => Fit::No,
+        // The name of the member may not have come yet.
+        _ if probe.grows => Fit::Unknown,
+        _ => Fit::No,
+    }
 }
 
 /// A member of the archive.

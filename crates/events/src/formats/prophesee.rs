@@ -58,6 +58,12 @@ impl Header {
         (header, at)
     }
 
+    /// Whether the header, of which `at` bytes are parsed, may continue with bytes that have not come
+    /// yet.
+    pub fn may_continue(probe: &Probe<'_>, at: usize) -> bool {
+        probe.grows && matches!(front(&probe.head[at..]), Front::More)
+    }
+
     /// Adds a line; returns true if it is the last.
     fn add(&mut self, line: &[u8]) -> bool {
         let line = String::from_utf8_lossy(line);

@@ -10,7 +10,7 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use super::decoder::{Container, Decoder, Reading};
-use super::detect::detect;
+use super::detect::{detect, is_decided};
 use super::probe::{HEAD, Probe};
 use super::{Axes, EventStream, Format, Oddity, ReadOptions};
 use crate::problem::Problem;
@@ -147,16 +147,23 @@ fn open_as_stored(path: &Path, options: &ReadOptions) -> Result<EventReader> {
         return EventReader::of_bytes(bytes, &name, options);
     }
     if gz {
-        return EventReader::begin(source::gunzipped(file, &name)?, &name, options, |_| {
+        let mut unpacked = source::gunzipped(file, &name)?;
+        let head = whole_head(&mut unpacked, &name)?;
+        return EventReader::begin(unpacked, head, &name, options, |_| {
             source::read_gz(path, |name, e| broken(name, 0, e))
         });
     }
-    EventReader::of_stream(file, &name, options)
+    // A named pipe is a stream.
+    let head = if file.metadata().is_ok_and(|m| m.is_file()) { whole_head } else { stream_head };
+    let head = head(&mut file, &name)?;
+    EventReader::of_stream(file, head, &name, options)
 }
 
 impl EventReader {
     /// Reads events from any source of bytes: a pipe, a camera, a socket. `name` is used in error
-    /// messages and to detect formats without a magic number.
+    /// messages and to detect formats without a magic number. The reader returns events as soon as
+    /// their bytes have come; it waits for more bytes only before the first event, until they tell
+    /// the format.
     ///
     /// # Errors
     /// As [`open`].
@@ -170,7 +177,7 @@ impl EventReader {
     /// As [`open_with`]; [`Error::Unexpected`] for [`ReadOptions::shift_to_zero`], because the
     /// earliest time of a stream is known only at its end.
     pub fn from_read_with(
-        reader: impl Read + Send + 'static,
+        mut reader: impl Read + Send + 'static,
         name: &str,
         options: &ReadOptions,
     ) -> Result<EventReader> {
@@ -178,7 +185,8 @@ impl EventReader {
             let problem = "times are to be shifted to 0, and the earliest of a stream is known only at its end";
             return Err(Error::unexpected(name, problem, "save it to a file first"));
         }
-        let mut reader = EventReader::of_stream(reader, name, options)?;
+        let head = stream_head(&mut reader, name)?;
+        let mut reader = EventReader::of_stream(reader, head, name, options)?;
         if options.sort {
             reader.sort(&Silent)?;
         }
@@ -187,8 +195,13 @@ impl EventReader {
 
     /// As [`EventReader::from_read_with`], but the reader neither sorts events nor shifts times,
     /// even if the options ask for it.
-    fn of_stream(reader: impl Read + Send + 'static, name: &str, options: &ReadOptions) -> Result<EventReader> {
-        EventReader::begin(reader, name, options, |reader| {
+    fn of_stream(
+        reader: impl Read + Send + 'static,
+        head: Head,
+        name: &str,
+        options: &ReadOptions,
+    ) -> Result<EventReader> {
+        EventReader::begin(reader, head, name, options, |reader| {
             let bytes = source::at_most(reader, source::LARGEST).map_err(|e| broken(name, 0, e))?;
             bytes.ok_or_else(|| {
                 let remedy = "unpack it to a file, which is mapped into memory (feature `mmap`)";
@@ -197,20 +210,20 @@ impl EventReader {
         })
     }
 
-    /// As [`EventReader::of_stream`]. `whole` reads all bytes, for a format that needs random
-    /// access.
+    /// As [`EventReader::of_stream`]. `head` are the first bytes, which `reader` has given, and `whole`
+    /// reads all bytes, for a format that needs random access.
     fn begin<R: Read + Send + 'static>(
-        mut reader: R,
+        reader: R,
+        head: Head,
         name: &str,
         options: &ReadOptions,
         whole: impl FnOnce(&mut dyn Read) -> Result<Vec<u8>>,
     ) -> Result<EventReader> {
-        let mut head = Vec::new();
-        reader.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(|e| broken(name, 0, e))?;
-        // If fewer bytes than the head were read, they are the whole content.
-        let len = (head.len() < HEAD).then_some(head.len() as u64);
-        let mut format = detect(Probe::front(&head, len), name)?;
-        let mut reader = Cursor::new(head).chain(reader);
+        let mut format = match head.is_whole {
+            true => detect(Probe::front(&head.bytes, Some(head.bytes.len() as u64)), name)?,
+            false => detect(Probe::begun(&head.bytes), name)?,
+        };
+        let mut reader = Cursor::new(head.bytes).chain(reader);
         let state = match format.read {
             Reading::Stream(decoder) => {
                 let options = options.for_format(format, name)?;
@@ -439,6 +452,42 @@ impl EventReader {
             }
         }
         Ok(())
+    }
+}
+
+/// The first bytes of a stream.
+struct Head {
+    bytes: Vec<u8>,
+    /// Whether the stream has ended with them.
+    is_whole: bool,
+}
+
+/// Reads the whole head of a stream that does not wait for its writer.
+fn whole_head(reader: &mut impl Read, name: &str) -> Result<Head> {
+    let mut bytes = Vec::new();
+    reader.take(HEAD as u64).read_to_end(&mut bytes).map_err(|e| broken(name, 0, e))?;
+    Ok(Head { is_whole: bytes.len() < HEAD, bytes })
+}
+
+/// Reads bytes until they tell the format, at most those of a head. A camera may pause after any
+/// byte, so the stream is never asked for more than that.
+fn stream_head(reader: &mut impl Read, name: &str) -> Result<Head> {
+    let mut bytes = vec![0; HEAD];
+    let mut read = 0;
+    loop {
+        match reader.read(&mut bytes[read..]) {
+            Ok(0) => {
+                bytes.truncate(read);
+                return Ok(Head { bytes, is_whole: read < HEAD });
+            }
+            Ok(n) => read += n,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(broken(name, 0, e)),
+        }
+        if is_decided(Probe::begun(&bytes[..read]), name) {
+            bytes.truncate(read);
+            return Ok(Head { bytes, is_whole: false });
+        }
     }
 }
 

@@ -384,7 +384,13 @@ fn fits(probe: &Probe<'_>) -> Fit {
     if !head.iter().all(|b| !b.is_ascii_control() || matches!(b, b'\t' | b'\r' | b'\n')) {
         return Fit::No;
     }
-    let lines = head.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    // Half a line may still become any.
+    let complete = match head.iter().rposition(|&b| b == b'\n') {
+        Some(end) if probe.grows => &head[..end],
+        None if probe.grows => &[],
+        _ => head,
+    };
+    let lines = complete.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     for line in lines.filter(|line| !line.trim_ascii().is_empty()) {
         if matches!(line.trim_ascii()[0], b'#' | b'%') {
             if Comment::of(line.trim_ascii()).is_some_and(|comment| comment.is_head()) {
@@ -400,7 +406,7 @@ fn fits(probe: &Probe<'_>) -> Fit {
         let event = Text::new(&ReadOptions::default()).event(line, start);
         return if matches!(event, Ok(_) | Err(Fault::NoUnit(..))) { Fit::Possible } else { Fit::No };
     }
-    Fit::Possible
+    if probe.grows { Fit::Unknown } else { Fit::Possible }
 }
 
 #[cfg(test)]

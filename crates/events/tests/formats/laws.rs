@@ -1,6 +1,8 @@
 //! Decoding returns the encoded events, however the bytes are divided into chunks.
 
 use std::io::{Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 use tickless_events::formats::{
@@ -105,6 +107,54 @@ fn a_file_is_known_by_its_content_or_its_name() {
             let pipe = Drip(Cursor::new(bytes.clone()), drip);
             assert_eq!(EventReader::from_read(pipe, &name).unwrap().read_to_end().unwrap(), stream);
         }
+    }
+}
+
+/// As [`Drip`], one byte at a time; counts them.
+struct Counted(Drip, Arc<AtomicUsize>);
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.0.read(buffer)?;
+        self.1.fetch_add(n, Ordering::Relaxed);
+        Ok(n)
+    }
+}
+
+/// Number of bytes of a stream that have been read when its reader returns the first event, and the
+/// reader.
+fn bytes_before_first_event(bytes: &[u8], name: &str) -> (usize, EventReader) {
+    let read = Arc::new(AtomicUsize::new(0));
+    let pipe = Counted(Drip(Cursor::new(bytes.to_vec()), 1), read.clone());
+    let mut reader = EventReader::from_read(pipe, name).unwrap();
+    assert!(reader.next(&mut Columns::new()).unwrap(), "{name}");
+    (read.load(Ordering::Relaxed), reader)
+}
+
+#[test]
+fn the_first_event_of_a_stream_is_returned_when_its_last_byte_has_come() {
+    let texts: [&[u8]; 5] = [
+        b"1 2 30 1\n3 4 50 0\n",
+        b"\xEF\xBB\xBF1 2 30 1\n3 4 50 0\n",
+        b"# a comment\n% another\n\n1 2 30 1\n3 4 50 0\n",
+        b"x,y,t_us,p\r\n1,2,30,1\r\n3,4,50,0\r\n",
+        b"%x y t p\n1 2 30 1\n3 4 50 0\n",
+    ];
+    let text = tickless_events::formats::by_name("text").unwrap();
+    let texts = texts.into_iter().map(|t| (text, t.to_vec()));
+    let streams = || writable().filter(|f| matches!(f.read, Reading::Stream(_)));
+    for (format, bytes) in streams().map(|f| (f, file(f))).chain(texts) {
+        let name = format!("a.{}", format.extensions[0]);
+        let Reading::Stream(decoder) = format.read else { unreachable!("only streams") };
+        let mut decoder = decoder(&name, &Default::default());
+        let mut events = Columns::new();
+        let needed = bytes.iter().take_while(|byte| {
+            decoder.push(&[**byte], &mut events).unwrap();
+            events.is_empty()
+        });
+        let needed = needed.count() + 1;
+        let (read, reader) = bytes_before_first_event(&bytes, &name);
+        assert_eq!((read, reader.format()), (needed, format.name), "{name}");
     }
 }
 

@@ -16,7 +16,13 @@
 //!
 //! [`footprint`] and [`fan_out`](mod@fan_out) compute what a description and its weights determine; an
 //! executor counts the rest. Source: Yik et al., "NeuroBench" (2025), and the code of its package
-//! `neurobench` 2.3.0, `metrics/`.
+//! `neurobench` 2.3.0, `metrics/`. Two of its numbers depend on its batches: it decides between
+//! multiply-accumulates and accumulates for a whole batch, so its numbers at batch 1 are these; and it
+//! averages the share of zeros over the batches, so the last bit of its ActivationSparsity is that of a
+//! rounded sum, where this one is one quotient of counts. `.ci/extra python` compares all of them with its
+//! harness. The harness must run the network itself: it resets neurons by snnTorch's list of instances, in
+//! which a copy (`copy.deepcopy`) is missing, so each sample of a copy begins with the potentials of the
+//! one before.
 
 pub mod fan_out;
 mod footprint;

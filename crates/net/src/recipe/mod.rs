@@ -22,12 +22,14 @@
 //! ```
 
 mod data;
+mod difference;
 mod evaluate;
 mod finetune;
 mod network;
 mod train;
 
 pub use data::{Augment, DataRecipe, Folds};
+pub use difference::Difference;
 pub use evaluate::{EvalRecipe, LARGEST_STEPS};
 pub use finetune::FinetuneRecipe;
 pub use network::NetworkRecipe;

@@ -162,6 +162,30 @@ pub fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|k| k.name == name)
 }
 
+/// Names of layers in other frameworks, in lower case without `_`, and what a recipe has for them.
+const ELSEWHERE: &[(&[&str], &str)] = &[
+    (&["conv2d", "convolution", "convolution2d"], "`conv`"),
+    (&["batchnorm", "batchnorm1d", "batchnorm2d", "bn", "bn2d", "tdbn"], "`norm`"),
+    (
+        &["lif", "if", "iaf", "plif", "leaky", "cubalif", "spike", "spiking", "relu"],
+        "`neuron` with `neuron = { model = … }`",
+    ),
+    (&["maxpool", "maxpool2d"], "`pool` with `kind = \"max\"`"),
+    (&["avgpool", "avgpool2d", "averagepool", "averagepool2d"], "`pool`"),
+    (&["sumpool", "sumpool2d"], "`pool` with `kind = \"sum\"`"),
+    (&["adaptiveavgpool", "adaptiveavgpool2d"], "`adaptive_average`"),
+    (&["globalavgpool", "globalavgpool2d", "gap"], "`global_average`"),
+    (&["fc", "dense", "fullyconnected"], "`linear`"),
+    (&["residual", "sum", "merge", "shortcut"], "`add` with `from = [\"a\", \"b\"]`"),
+    (&["recurrent", "rleaky", "rnn"], "`neuron` with `recurrent = \"dense\"`"),
+];
+
+/// What a recipe has for a layer that another framework calls `word`, such as `Conv2d`.
+pub fn known_elsewhere(word: &str) -> Option<&'static str> {
+    let plain = word.to_lowercase().replace(['_', '-', ' '], "");
+    ELSEWHERE.iter().find(|(names, _)| names.contains(&plain.as_str())).map(|(_, here)| *here)
+}
+
 /// The table as a page of Markdown, as the guide has it.
 pub fn markdown() -> String {
     let mut page = String::from("| layer | key | default | meaning |\n|---|---|---|---|\n");
@@ -182,6 +206,18 @@ pub fn markdown() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_other_frameworks_lead_to_a_layer_and_are_none_of_ours() {
+        assert_eq!(known_elsewhere("Conv2d"), Some("`conv`"));
+        assert_eq!(known_elsewhere("max_pool2d"), Some("`pool` with `kind = \"max\"`"));
+        assert_eq!(known_elsewhere("convv"), None);
+        for (names, here) in ELSEWHERE {
+            let word = here.split('`').nth(1).unwrap();
+            assert!(kind(word).is_some(), "{here}");
+            assert!(names.iter().all(|n| kind(n).is_none()), "{names:?}");
+        }
+    }
 
     #[test]
     fn the_guide_has_the_table_of_layers_as_it_is() {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// One size for both directions, or one each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "a number, or a list [rows, columns]")]
+#[serde(untagged, expecting = "expected a number, or a list [rows, columns]")]
 pub enum Sizes {
     /// The same for rows and columns: `kernel = 3`.
     One(usize),
@@ -36,7 +36,10 @@ impl Sizes {
 
 /// The padding of a window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "a number, a list [rows, columns], a list [[top, bottom], [left, right]], or \"same\"")]
+#[serde(
+    untagged,
+    expecting = "expected a number, a list [rows, columns], a list [[top, bottom], [left, right]], or \"same\""
+)]
 pub enum PaddingSpec {
     /// The same on all sides.
     One(usize),

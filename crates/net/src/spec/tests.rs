@@ -303,6 +303,19 @@ fn errors_name_the_layer_the_field_and_what_was_meant() {
             r#"{ layer = "conv", out = 2, dilation = 9 }"#,
             "a window of 3×3 dilation 9 padding 1 does not fit into the input",
         ),
+        (r#"{ layer = "conv2d", out = 2 }"#, "unknown layer `conv2d`, here it is `conv`; known: "),
+        (r#"{ layer = "LIF" }"#, "here it is `neuron` with"),
+        (r#"{ layer = "conv", out = 0 }"#, "layer `conv1`: `out` and `groups` must be at least 1"),
+        (r#"{ layer = "conv", out = 2, groups = 0 }"#, "layer `conv1`: `out` and `groups` must be at least 1"),
+        (r#"{ layer = "conv", out = 2, kernel = -1 }"#, "expected a number, or a list [rows, columns]"),
+        (r#"{ layer = "linear", out = 2, name = "a\nb" }"#, "layer `a\\nb`: layer 1 needs a name without line breaks"),
+        // Sizes whose product does not fit into 64 bits.
+        (
+            r#"{ layer = "conv", out = 1048576, padding = 1048576 }, { layer = "conv", out = 1048576, padding = 1048576 },
+               { layer = "global_average" }, { layer = "linear", out = 2 }"#,
+            "layer `conv1`: its output 1048576×2097158×2097158 has more than 2^46 values a step; give it fewer channels",
+        ),
+        (r#"{ layer = "neuron", thresholds = [1, 1e-45] }"#, "f32 cannot hold the neuron's threshold divided by it"),
         (r#"{ layer = "pool", kernel = 2, dilation = 2 }"#, "`dilation` makes no sense for a `pool` layer"),
         (r#"{ layer = "adaptive_average" }"#, "an `adaptive_average` layer needs `size`"),
         (r#"{ layer = "adaptive_average", size = 9 }"#, "cannot average the input 2×8×8 to 9 rows and 9 columns"),
@@ -349,7 +362,7 @@ fn errors_name_the_layer_the_field_and_what_was_meant() {
         (r#"{ layer = "neuron", neuron = { threshold = 0 } }"#, "layer `neuron1`: `threshold` must be above 0"),
         (r#"{ layer = "conv", outt = 3 }"#, "unknown field `outt`"),
         (r#"{ layer = "pool", kernel = 2, kind = "mean" }"#, "unknown kind of pooling `mean`"),
-        (r#"{ layer = "linear", out = 2, from = 3 }"#, "a layer's name or a list of names"),
+        (r#"{ layer = "linear", out = 2, from = 3 }"#, "expected a layer's name or a list of names"),
     ] {
         let e = read(&format!("layer = [{layers}]")).unwrap_err();
         assert!(e.contains(expected), "{layers}: {e}");

@@ -228,8 +228,8 @@ pub(crate) fn clocked_class(
     execute::clocked_class(model, recording, steps, (t_max, step_us))
 }
 
-/// The spikes of each spiking layer of the clocked network, `[layer][step · neuron]`, at `steps` steps
-/// with the leak per time.
+/// The spikes of each spiking layer of the clocked network, `[layer][step · neuron]`, at `steps`
+/// steps with the leak per time.
 ///
 /// # Errors
 /// If the recording does not fit the network.

@@ -3,7 +3,6 @@
 
 use super::{Answer, Predictor, Spent};
 use crate::Result;
-use crate::operating_point::ExitAt;
 use crate::readout::mean_logits;
 use tickless_events::Sample;
 use tickless_net::{Exit, InputKind, LeakRule};
@@ -13,20 +12,20 @@ use tickless_train::model::readout::time_mean;
 
 pub(super) fn answer(
     p: &Predictor<'_>,
-    (configuration, leak, exit): (&[usize], LeakRule, Option<ExitAt>),
+    (configuration, leak): (&[usize], LeakRule),
     sample: &Sample,
 ) -> Result<Answer> {
     let frames = configuration.first().copied().unwrap_or(1);
     let batch = p.run.source.batch_of_samples(std::slice::from_ref(sample), frames)?;
     let gain = p.temperature.gain;
-    let Some(ExitAt { rule, alpha }) = exit else {
+    let Some(exit) = &p.exit else {
         let (input, _) = batch.into_sequence(p.model.device());
         let scores = mean_logits(p.run, &p.model, input, configuration, leak)?.pop().unwrap_or_default();
         let same = configuration.iter().all(|t| *t == frames);
         let steps = if same { vec![frames] } else { configuration.to_vec() };
         return Ok(Answer::of(scores, gain, false, Spent::Steps { steps }));
     };
-    let (scores, steps, stopped) = stepwise(p, batch, (frames, leak), &Exit { rule, alpha, gain })?;
+    let (scores, steps, stopped) = stepwise(p, batch, (frames, leak), exit)?;
     Ok(Answer::of(scores, gain, stopped, Spent::Steps { steps: vec![steps] }))
 }
 
@@ -51,7 +50,7 @@ fn stepwise(
             false => sums.iter_mut().zip(logits).for_each(|(sum, v)| *sum += v),
         }
         let means: Vec<f32> = sums.iter().map(|v| v / (step + 1) as f32).collect();
-        let stops = exit.stops(&means);
+        let stops = exit.stops(&means, (step + 1) as f64);
         if stops || step + 1 == steps {
             return Ok((means, step + 1, stops));
         }

@@ -11,12 +11,12 @@ pub(super) fn answer(p: &Predictor<'_>, program: &Program, sample: &Sample) -> R
     };
     let confidence = p.confidence();
     let mut session = Session::new(program);
-    let stopped = match p.at.exit() {
+    let stopped = match &p.exit {
         None => {
             session.feed(recording)?;
             false
         }
-        Some(exit) => session.feed_until(recording, &confidence.exit(exit.rule, exit.alpha))?,
+        Some(exit) => session.feed_until(recording, exit)?,
     };
     let decision = session.decision(&confidence);
     let spent = Spent::Events { events: decision.events, us: decision.us, synaptic_operations: session.synaptic_ops() };

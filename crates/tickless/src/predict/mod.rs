@@ -11,15 +11,17 @@ mod stream;
 
 pub use stream::{Heard, Stream, StreamOptions, Why};
 
+use crate::exits::{confidence, exits};
 use crate::operating_point::OperatingPoint;
 use crate::simulate::possible;
-use crate::temperature::{Temperature, temperature};
+use crate::temperature::Temperature;
 use crate::{Error, Result};
 use serde::Serialize;
 use tickless_engine::{CompileOptions, Confidence, Program};
 use tickless_events::datasets::own_file::{self, OtherSize};
 use tickless_events::formats::{EventReader, EventStream};
 use tickless_events::{Columns, Sample, Sensor};
+use tickless_net::Exit;
 use tickless_net::decision::{argmax, probabilities};
 use tickless_train::model::Model;
 use tickless_train::progress::Progress;
@@ -89,16 +91,19 @@ pub struct Predictor<'a> {
     model: Model,
     at: OperatingPoint,
     temperature: Temperature,
+    /// The point's exit.
+    exit: Option<Exit>,
     /// The program of an event-driven point.
     program: Option<Program>,
 }
 
 impl<'a> Predictor<'a> {
     /// Prepares a run. If it keeps no temperature for this point and has a validation part, fits
-    /// one.
+    /// one; likewise the policy of a learned exit.
     ///
     /// # Errors
-    /// If the run cannot answer at this point, or the user stops the fit.
+    /// If the run cannot answer at this point, or the user stops the fit; [`Error::NoValidation`] for
+    /// a learned exit without a validation part.
     pub fn new(run: &'a Loaded, model: Model, at: OperatingPoint, progress: &dyn Progress) -> Result<Self> {
         if let OperatingPoint::EventDriven { .. } = at {
             possible(run)?;
@@ -111,8 +116,10 @@ impl<'a> Predictor<'a> {
                 Some(Program::compile(&at.network(&run.network), &run.weights, &options)?)
             }
         };
-        let temperature = temperature(run, &model, &at, progress)?;
-        Ok(Self { run, model, at, temperature, program })
+        let asked: Vec<_> = at.exit().into_iter().collect();
+        let mut found = exits(run, &model, &at, &asked, progress)?;
+        let exit = found.all.pop().map(|exit| exit.1);
+        Ok(Self { run, model, at, temperature: found.temperature, exit, program })
     }
 
     /// The operating point.
@@ -127,7 +134,7 @@ impl<'a> Predictor<'a> {
 
     /// The confidence of an event-driven point.
     fn confidence(&self) -> Confidence {
-        Confidence { gain: self.temperature.gain as f32, t_max: self.run.facts.t_max }
+        confidence(self.run, self.temperature)
     }
 
     /// The answer for a sample of the run's kind and size.
@@ -137,8 +144,8 @@ impl<'a> Predictor<'a> {
     pub fn answer(&self, sample: &Sample) -> Result<Answer> {
         let answer = match (&self.program, &self.at) {
             (Some(program), _) => event_driven::answer(self, program, sample)?,
-            (None, OperatingPoint::Clocked { configuration, leak, exit }) => {
-                clocked::answer(self, (configuration, *leak, *exit), sample)?
+            (None, OperatingPoint::Clocked { configuration, leak, .. }) => {
+                clocked::answer(self, (configuration, *leak), sample)?
             }
             (None, OperatingPoint::EventDriven { .. }) => unreachable!("an event-driven point has a program"),
         };
@@ -165,7 +172,7 @@ impl<'a> Predictor<'a> {
         let size = self.run.source.size();
         let sizes = from.map(|from| (from, sensor)).into_iter().chain(size.map(|size| (sensor, size)));
         let sizes = sizes.filter(|(from, to)| from != to).collect();
-        Ok(Stream::new(program, self.confidence(), self.at.exit(), options, sizes))
+        Ok(Stream::new(program, self.confidence(), self.exit, options, sizes))
     }
 
     /// Answers for the events of a reader while they come, and passes the answers to `hear`. Ends

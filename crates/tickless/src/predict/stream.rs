@@ -8,7 +8,6 @@
 
 use super::{Answer, Spent};
 use crate::Result;
-use crate::operating_point::ExitAt;
 use serde::Serialize;
 use tickless_engine::{Confidence, Event, Forgetting, Program, Readout, Session};
 use tickless_events::Sensor;
@@ -86,7 +85,7 @@ impl Stream {
     pub(super) fn new(
         program: &Program,
         confidence: Confidence,
-        exit: Option<ExitAt>,
+        exit: Option<Exit>,
         options: StreamOptions,
         sizes: Vec<(Sensor, Sensor)>,
     ) -> Self {
@@ -95,7 +94,7 @@ impl Stream {
             session: Session::new(program).lenient(),
             readout: Readout::new(options.forgetting, options.forget_us),
             confidence,
-            exit: exit.map(|e| confidence.exit(e.rule, e.alpha)),
+            exit,
             options,
             object: 0,
             sure: None,
@@ -126,7 +125,7 @@ impl Stream {
         }
         self.readout.take(&mut self.session);
         if let Some(exit) = self.exit
-            && exit.stops_at(exit.quantity_of(self.readout.values()))
+            && exit.stops_at(exit.quantity_of(self.readout.values(), self.session.elapsed_us() as f64))
         {
             let class = tickless_net::decision::argmax(self.readout.values()).0;
             let why = match self.sure.replace(class) {

@@ -261,7 +261,8 @@ impl Traced {
 fn joined(spikes: &[(u64, usize)]) -> Vec<DataEvent> {
     let mut all: Vec<DataEvent> = Vec::with_capacity(spikes.len());
     for &(t_us, neuron) in spikes {
-        // The quotient is the number that 0.00001 is read as; a product with 1e-6 can differ from it.
+        // The quotient is the number that 0.00001 is read as; a product with 1e-6 can differ from
+        // it.
         let time = t_us as f64 / 1e6;
         match all.last_mut() {
             Some(last) if last.neuron == neuron && last.time == time => last.value += 1.0,

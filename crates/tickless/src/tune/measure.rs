@@ -2,16 +2,22 @@
 //! once.
 
 use super::Measured;
-use crate::Result;
 use crate::error::stop;
+use crate::exits::{confidence, exits};
 use crate::operating_point::{ExitAt, OperatingPoint};
+use crate::readout::setting;
 use crate::simulate::load;
+use crate::temperature::Temperature;
+use crate::{Error, Result};
 use rayon::prelude::*;
-use tickless_engine::{CompileOptions, Confidence, Program, Session, Stop, early_exits};
+use std::time::Instant;
+use tickless_engine::{CompileOptions, Program, Session, Stop, early_exits};
 use tickless_net::answers::standard_error;
 use tickless_net::{Exit, LeakRule};
 use tickless_train::data::SampleId;
-use tickless_train::evaluate::{Operations, OverTime, Setting, over_time_with_operations, point_and_operations};
+use tickless_train::evaluate::{
+    Operations, OverTime, early_exit, over_time_with_operations, point_and_operations, time_of_whole_passes,
+};
 use tickless_train::model::Model;
 use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
@@ -38,7 +44,7 @@ impl Measured {
     }
 }
 
-/// Measures a point on `ids`; `gain` is the temperature of its exit.
+/// Measures a point on `ids`.
 ///
 /// # Errors
 /// If a sample cannot be decoded, the network cannot run so, or the user stops.
@@ -47,32 +53,73 @@ pub fn measure(
     model: &Model,
     ids: &[SampleId],
     point: &OperatingPoint,
-    gain: f64,
     progress: &dyn Progress,
 ) -> Result<Measured> {
-    match point {
-        OperatingPoint::Clocked { configuration, leak, exit: None } => {
-            at_configuration(run, model, ids, (configuration, *leak), usize::MAX, progress)
-        }
-        OperatingPoint::Clocked { configuration, leak, exit: Some(exit) } => {
+    if let OperatingPoint::Clocked { configuration, leak, exit: None } = point {
+        return at_configuration(run, model, ids, (configuration, *leak), usize::MAX, progress);
+    }
+    let asked: Vec<ExitAt> = point.exit().into_iter().collect();
+    let found = exits(run, model, point, &asked, progress)?;
+    let first = match point {
+        OperatingPoint::Clocked { configuration, leak, .. } => {
             let steps = configuration.first().copied().unwrap_or(1);
             let all = over_time_with_operations(model, &setting(run, ids), steps, *leak, progress)?;
-            Ok(at_exit(&all, point, *exit, gain))
+            found.all.iter().map(|exit| at_exit(&all, point, exit)).next()
         }
-        OperatingPoint::EventDriven { exit, .. } => {
-            let exits: Vec<ExitAt> = exit.iter().copied().collect();
+        OperatingPoint::EventDriven { .. } => {
             progress.start("event-driven", ids.len() as u64, "recording");
-            let all = event_driven(run, ids, point, &exits, gain, progress)?;
+            let all = event_driven(run, ids, point, (&found.all, found.temperature), progress)?;
             progress.finish();
             // With an exit, the last entry is the run to the end.
-            all.into_iter().next().ok_or(crate::Error::NoRecordings)
+            all.into_iter().next()
         }
-    }
+    };
+    first.ok_or(Error::NoRecordings)
 }
 
-pub(super) fn setting<'a>(run: &'a Loaded, ids: &'a [SampleId]) -> Setting<'a> {
-    let (t_max, step_us, batch) = (run.facts.t_max, run.facts.step_us, run.recipe.eval.batch);
-    Setting { source: &run.source, ids, t_max, step_us, batch }
+/// Milliseconds per sample of a run that really stops, on all threads, without the time to load the
+/// samples: a measurement, which another time or another machine may give otherwise.
+///
+/// # Errors
+/// As [`measure`].
+pub fn time(
+    run: &Loaded,
+    model: &Model,
+    ids: &[SampleId],
+    point: &OperatingPoint,
+    progress: &dyn Progress,
+) -> Result<f64> {
+    let asked: Vec<ExitAt> = point.exit().into_iter().collect();
+    let exit = exits(run, model, point, &asked, progress)?.all.pop().map(|found| found.1);
+    let passed = match (point, exit) {
+        (OperatingPoint::Clocked { configuration, leak, .. }, None) => {
+            time_of_whole_passes(model, &setting(run, ids), configuration, *leak, progress)?
+        }
+        (OperatingPoint::Clocked { configuration, leak, .. }, Some(exit)) => {
+            let steps = configuration.first().copied().unwrap_or(1);
+            early_exit(model, &setting(run, ids), steps, *leak, &exit, progress)?.1
+        }
+        (OperatingPoint::EventDriven { .. }, exit) => {
+            let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
+            let program = Program::compile(&point.network(&run.network), &run.weights, &options)?;
+            let recordings = ids.iter().map(|&id| Ok(load(run, id)?)).collect::<Result<Vec<_>>>()?;
+            let begun = Instant::now();
+            recordings.par_iter().try_for_each_init(
+                || Session::new(&program),
+                |session, recording| -> Result<()> {
+                    stop(progress)?;
+                    session.reset();
+                    match &exit {
+                        None => session.feed(recording)?,
+                        Some(exit) => drop(session.feed_until(recording, exit)?),
+                    }
+                    Ok(())
+                },
+            )?;
+            begun.elapsed()
+        }
+    };
+    Ok(passed.as_secs_f64() * 1e3 / ids.len().max(1) as f64)
 }
 
 /// Measures a configuration without an exit; operations are counted on the first `counted` samples.
@@ -91,14 +138,15 @@ pub(super) fn at_configuration(
 }
 
 /// What a run that stops at an exit would give, from the run to the end.
-pub(super) fn at_exit(all: &OverTime, point: &OperatingPoint, exit: ExitAt, gain: f64) -> Measured {
-    let exited = all.exits(&Exit { rule: exit.rule, alpha: exit.alpha, gain });
+pub(super) fn at_exit(all: &OverTime, point: &OperatingPoint, (at, exit): &(ExitAt, Exit)) -> Measured {
+    let exited = all.exits(exit);
     let operations = exited.operations.unwrap_or_default();
-    let measured = Measured::of(point.with_exit(Some(exit)), exited.correct, exited.samples, operations);
+    let measured = Measured::of(point.with_exit(Some(*at)), exited.correct, exited.samples, operations);
     Measured { steps: Some(exited.mean_steps()), ..measured }
 }
 
 /// Measures event-driven runs with each of these exits, and last one to the end, from one run.
+/// `temperature` is that of the exits.
 ///
 /// # Errors
 /// As [`measure`].
@@ -106,14 +154,13 @@ pub fn event_driven(
     run: &Loaded,
     ids: &[SampleId],
     point: &OperatingPoint,
-    exits: &[ExitAt],
-    gain: f64,
+    (exits, temperature): (&[(ExitAt, Exit)], Temperature),
     progress: &dyn Progress,
 ) -> Result<Vec<Measured>> {
     let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
     let program = Program::compile(&point.network(&run.network), &run.weights, &options)?;
-    let confidence = Confidence { gain: gain as f32, t_max: run.facts.t_max };
-    let rules: Vec<Exit> = exits.iter().map(|e| confidence.exit(e.rule, e.alpha)).collect();
+    let confidence = confidence(run, temperature);
+    let rules: Vec<Exit> = exits.iter().map(|e| e.1).collect();
     let one = |session: &mut Session, &id: &SampleId| -> Result<(Vec<Stop>, usize)> {
         stop(progress)?;
         let mut stops = early_exits(session, load(run, id)?.as_ref(), &rules, &confidence)?;
@@ -135,6 +182,6 @@ pub fn event_driven(
             ..measured
         }
     };
-    let of_exits = exits.iter().enumerate().map(|(k, exit)| of(k, Some(*exit)));
+    let of_exits = exits.iter().enumerate().map(|(k, exit)| of(k, Some(exit.0)));
     Ok(of_exits.chain([of(exits.len(), None)]).collect())
 }

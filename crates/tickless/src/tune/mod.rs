@@ -17,7 +17,7 @@ pub use search::Plan;
 use crate::operating_point::OperatingPoint;
 use crate::temperature::{Temperature, temperature};
 use crate::{Error, Result};
-use measure::measure;
+use measure::{measure, time};
 use serde::{Deserialize, Serialize};
 use tickless_train::model::Model;
 use tickless_train::progress::Progress;
@@ -65,9 +65,17 @@ pub struct Tuning {
     pub test: Measured,
     /// The temperature of its confidence.
     pub temperature: Temperature,
+    /// Milliseconds of a validation sample at the choice, on all threads of the machine, without the
+    /// time to load it. A measurement, so this value alone differs if the run is tuned again; missing
+    /// in files of earlier versions.
+    #[serde(default)]
+    pub ms_per_sample: Option<f64>,
     /// All points that were measured on the validation part, in the order of the search.
     pub tried: Vec<Measured>,
 }
+
+/// Most samples that the choice is timed on.
+const TIMED: usize = 500;
 
 /// Chooses an operating point for a budget on the validation part, and measures it on the test part
 /// once.
@@ -83,7 +91,10 @@ pub fn tune(run: &Loaded, model: &Model, plan: &Plan, progress: &dyn Progress) -
         return Err(Error::Budget { budget: plan.budget.to_string(), nearest });
     };
     let temperature = temperature(run, model, &chosen.point, progress)?;
-    let test = measure(run, model, &run.parts.test, &chosen.point, temperature.gain, progress)?;
-    let weights = run.checksum.clone();
-    Ok(Tuning { format: kept::FORMAT, weights, budget: plan.budget, chosen, test, temperature, tried })
+    let all = &run.parts.validation;
+    let timed = &all[..all.len().min(chosen.samples).min(TIMED)];
+    let ms_per_sample = Some(time(run, model, timed, &chosen.point, progress)?);
+    let test = measure(run, model, &run.parts.test, &chosen.point, progress)?;
+    let (format, weights, budget) = (kept::FORMAT, run.checksum.clone(), plan.budget);
+    Ok(Tuning { format, weights, budget, chosen, test, temperature, ms_per_sample, tried })
 }

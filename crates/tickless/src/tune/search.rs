@@ -11,20 +11,19 @@
 //! One set of weights runs them all. Every choice between equals goes to the one that was measured
 //! first, so the search is deterministic, unless the budget is a time.
 
-use super::measure::{COUNTED, at_configuration, at_exit, event_driven, setting};
+use super::measure::{COUNTED, at_configuration, at_exit, event_driven, time};
 use super::{Budget, Measured, Quantity};
-use crate::error::stop;
+use crate::exits::exits;
 use crate::operating_point::{EventNeurons, ExitAt, OperatingPoint};
+use crate::readout::setting;
 use crate::simulate::{possible, tune as neurons};
-use crate::temperature::temperature;
 use crate::{Error, Result};
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
 use tickless_net::{Exit, ExitRule, InputKind, LeakRule};
 use tickless_train::data::SampleId;
-use tickless_train::evaluate::{OverTime, early_exit, over_time_with_operations};
+use tickless_train::evaluate::{OverTime, over_time_with_operations};
 use tickless_train::model::Model;
-use tickless_train::progress::{Progress, Silent};
+use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
 
 /// What to search.
@@ -98,13 +97,18 @@ fn grid(rule: ExitRule) -> Vec<f64> {
     let near = [0.97, 0.98, 0.99, 0.995, 0.999];
     let rising: Vec<f64> = tens.chain(near).collect();
     match rule {
-        ExitRule::Confidence | ExitRule::Margin => rising,
+        ExitRule::Confidence | ExitRule::Margin | ExitRule::Learned => rising,
         // Rounded, because 1 − 0.97 is not 0.03 in binary.
         ExitRule::Entropy => rising.into_iter().map(|a| ((1.0 - a) * 1e6).round() / 1e6).collect(),
     }
 }
 
-const RULES: [ExitRule; 3] = [ExitRule::Confidence, ExitRule::Margin, ExitRule::Entropy];
+const RULES: [ExitRule; 4] = [ExitRule::Confidence, ExitRule::Margin, ExitRule::Entropy, ExitRule::Learned];
+
+/// Every rule with every threshold of its grid.
+fn grids() -> Vec<ExitAt> {
+    RULES.into_iter().flat_map(|rule| grid(rule).into_iter().map(move |alpha| ExitAt { rule, alpha })).collect()
+}
 
 impl Search<'_> {
     fn times(&self) -> bool {
@@ -123,13 +127,15 @@ impl Search<'_> {
         let at = (configuration, leak);
         let measured = at_configuration(self.run, self.model, self.ids, at, COUNTED, &self.quiet)?;
         self.progress.advance(1, &format!("{}  {:.1} %", measured.point, measured.accuracy));
+        self.timed(measured)
+    }
+
+    /// Adds the time for a budget of time. It is measured in a run of its own, which counts nothing.
+    fn timed(&self, measured: Measured) -> Result<Measured> {
         if !self.times() {
             return Ok(measured);
         }
-        // Once more without counting.
-        let begun = Instant::now();
-        at_configuration(self.run, self.model, self.ids, at, 0, &self.quiet)?;
-        let ms = begun.elapsed().as_secs_f64() * 1e3 / self.ids.len() as f64;
+        let ms = time(self.run, self.model, self.ids, &measured.point, &self.quiet)?;
         Ok(Measured { ms: Some(ms), ..measured })
     }
 
@@ -197,34 +203,33 @@ impl Search<'_> {
         }
         let leak = self.leaks()[0];
         let point = OperatingPoint::steps(&self.run.network, t_max, leak);
-        let gain = temperature(self.run, self.model, &point, &self.quiet)?.gain;
+        let found = exits(self.run, self.model, &point, &grids(), &self.quiet)?;
         self.progress.start("early exit", self.ids.len() as u64, "sample");
         let setting = setting(self.run, self.ids);
         let all = over_time_with_operations(self.model, &setting, t_max, leak, self.progress)?;
         for rule in RULES {
-            let mut measured: Vec<Measured> =
-                grid(rule).into_iter().map(|alpha| at_exit(&all, &point, ExitAt { rule, alpha }, gain)).collect();
-            measured.extend(self.bisected(&all, &point, rule, &measured, gain));
-            if self.times() {
-                for m in measured.iter_mut().step_by(4) {
-                    m.ms = self.time_of_exit(m, t_max, leak, gain)?;
-                }
+            let own: Vec<&(ExitAt, Exit)> = found.all.iter().filter(|(at, _)| at.rule == rule).collect();
+            let mut measured: Vec<Measured> = own.iter().map(|exit| at_exit(&all, &point, exit)).collect();
+            if let Some((_, exit)) = own.first() {
+                measured.extend(self.bisected(&all, &point, (rule, exit), &measured));
             }
-            tried.extend(measured);
+            for (k, m) in measured.into_iter().enumerate() {
+                // Not all are timed, because each takes a run of its own.
+                tried.push(if k % 4 == 0 { self.timed(m)? } else { m });
+            }
         }
         self.progress.finish();
         Ok(())
     }
 
     /// Between the last threshold of the grid that meets the budget and the next, which does not:
-    /// thresholds that come nearer to the budget.
+    /// thresholds that come nearer to the budget. `exit` is one of the rule.
     fn bisected(
         &self,
         all: &OverTime,
         point: &OperatingPoint,
-        rule: ExitRule,
+        (rule, exit): (ExitRule, &Exit),
         grid: &[Measured],
-        gain: f64,
     ) -> Vec<Measured> {
         let budget = &self.plan.budget;
         if !matches!(budget.quantity, Quantity::Steps | Quantity::Operations | Quantity::Energy) {
@@ -241,7 +246,7 @@ impl Search<'_> {
             if middle == inside || middle == outside {
                 break;
             }
-            let m = at_exit(all, point, ExitAt { rule, alpha: middle }, gain);
+            let m = at_exit(all, point, &(ExitAt { rule, alpha: middle }, Exit { alpha: middle, ..*exit }));
             if budget.is_met(&m) {
                 inside = middle
             } else {
@@ -252,35 +257,17 @@ impl Search<'_> {
         found
     }
 
-    /// Milliseconds per sample of a run that really stops.
-    fn time_of_exit(&self, m: &Measured, steps: usize, leak: LeakRule, gain: f64) -> Result<Option<f64>> {
-        stop(self.progress)?;
-        let Some(ExitAt { rule, alpha }) = m.point.exit() else { return Ok(None) };
-        let exit = Exit { rule, alpha, gain };
-        let (_, passed) = early_exit(self.model, &setting(self.run, self.ids), steps, leak, &exit, &self.quiet)?;
-        Ok(Some(passed.as_secs_f64() * 1e3 / self.ids.len() as f64))
-    }
-
     fn event_driven(&self, tried: &mut Vec<Measured>) -> Result<()> {
         let tuned = neurons::tune(self.run, self.plan.limit, self.progress, &AtomicBool::new(false))?;
         let values = tuned.tried[tuned.best].values.clone();
         let neurons = Some(EventNeurons { knob: tuned.knob, values });
         let point = OperatingPoint::EventDriven { neurons, exit: None };
-        let gain = temperature(self.run, self.model, &point, &self.quiet)?.gain;
-        let exits: Vec<ExitAt> = RULES
-            .into_iter()
-            .flat_map(|rule| grid(rule).into_iter().map(move |alpha| ExitAt { rule, alpha }))
-            .collect();
+        let found = exits(self.run, self.model, &point, &grids(), &self.quiet)?;
         self.progress.start("event-driven", self.ids.len() as u64, "recording");
-        let mut measured = event_driven(self.run, self.ids, &point, &exits, gain, self.progress)?;
+        let mut measured = event_driven(self.run, self.ids, &point, (&found.all, found.temperature), self.progress)?;
         self.progress.finish();
-        if self.times() {
-            let begun = Instant::now();
-            event_driven(self.run, self.ids, &point, &[], gain, &Silent)?;
-            let ms = begun.elapsed().as_secs_f64() * 1e3 / self.ids.len() as f64;
-            if let Some(to_the_end) = measured.last_mut() {
-                to_the_end.ms = Some(ms);
-            }
+        if let Some(to_the_end) = measured.pop() {
+            measured.push(self.timed(to_the_end)?);
         }
         tried.append(&mut measured);
         Ok(())

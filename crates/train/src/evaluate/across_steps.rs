@@ -104,6 +104,18 @@ fn answered(
     Ok(Answered { point: Point { answers: Some(answers.statistics()), ..point }, answers })
 }
 
+/// A copy of the model whose norms are calibrated for a configuration; `None` without a calibration.
+fn calibrated(
+    model: &Model,
+    calibration: Option<&Calibration<'_>>,
+    (configuration, leak): (&[usize], LeakRule),
+) -> Result<Option<Model>> {
+    let Some(calibration) = calibration else { return Ok(None) };
+    let mut copy = model.clone();
+    calibration.at_configuration(&mut copy, configuration, leak, &Silent)?;
+    Ok(Some(copy))
+}
+
 /// Accuracy at every T of the plan, in the plan's order, one leak rule after another.
 ///
 /// # Errors
@@ -148,10 +160,7 @@ pub fn answers_across_steps(
                 Some(a) => Answered { point: Point { leak, ..a.point.clone() }, answers: a.answers.clone() },
                 None => {
                     let configuration = vec![t; model.network().stages()];
-                    let mut calibrated = None;
-                    if let Some(c) = &plan.calibration {
-                        c.at(calibrated.insert(model.clone()), t, leak, &Silent)?;
-                    }
+                    let calibrated = calibrated(model, plan.calibration.as_ref(), (&configuration, leak))?;
                     let model = calibrated.as_ref().unwrap_or(model);
                     let mut found = answered(model, setting, &configuration, leak, gain, progress)?;
                     found.point.configuration = vec![t];
@@ -176,21 +185,24 @@ pub fn at_configuration(
     leak: LeakRule,
     progress: &dyn Progress,
 ) -> Result<Point> {
-    Ok(answers_at(model, setting, configuration, leak, 1.0, progress)?.point)
+    Ok(answers_at(model, setting, (configuration, leak), None, 1.0, progress)?.point)
 }
 
-/// As [`at_configuration`], with the answer to each sample; `gain` as in [`answers_across_steps`].
+/// As [`at_configuration`], with the answer to each sample; `gain` as in [`answers_across_steps`]. A
+/// `calibration` calibrates the norms for the configuration first.
 ///
 /// # Errors
 /// As [`across_steps`].
 pub fn answers_at(
     model: &Model,
     setting: &Setting<'_>,
-    configuration: &[usize],
-    leak: LeakRule,
+    (configuration, leak): (&[usize], LeakRule),
+    calibration: Option<&Calibration<'_>>,
     gain: f64,
     progress: &dyn Progress,
 ) -> Result<Answered> {
+    let calibrated = calibrated(model, calibration, (configuration, leak))?;
+    let model = calibrated.as_ref().unwrap_or(model);
     progress.start("evaluate", setting.ids.len() as u64, "sample");
     let found = answered(model, setting, configuration, leak, gain, progress)?;
     progress.finish();

@@ -43,18 +43,34 @@ pub struct Calibration<'a> {
 impl Calibration<'_> {
     /// Calibrates a model for `steps` time steps; a model without norms stays as it is.
     ///
+    /// # Errors
+    /// As [`at_configuration`](Self::at_configuration).
+    pub fn at(&self, model: &mut Model, steps: usize, leak: LeakRule, progress: &dyn Progress) -> Result<()> {
+        self.at_configuration(model, &vec![steps; model.network().stages()], leak, progress)
+    }
+
+    /// Calibrates a model for one number of steps per stage; recordings are cut into as many frames as
+    /// the first stage has steps. A model without norms stays as it is.
+    ///
     /// If the model has several workers ([`ranks`](Model::ranks)), they share each batch and get
     /// the same statistics.
     ///
     /// # Errors
     /// If a sample cannot be decoded or does not fit the network, or a worker has left.
-    pub fn at(&self, model: &mut Model, steps: usize, leak: LeakRule, progress: &dyn Progress) -> Result<()> {
+    pub fn at_configuration(
+        &self,
+        model: &mut Model,
+        configuration: &[usize],
+        leak: LeakRule,
+        progress: &dyn Progress,
+    ) -> Result<()> {
         if model.running.is_empty() {
             return Ok(());
         }
         let mut order = self.train.to_vec();
         order.shuffle(&mut seed::rng(self.seed, "calibration order", 0));
         let device = model.device().clone();
+        let frames = configuration.first().copied().unwrap_or(1);
         progress.start("calibrate", self.batches.min(order.len().div_ceil(self.batch)) as u64, "batch");
         // If a batch has fewer samples than there are workers, each worker runs all batches alone.
         let ranks = model.ranks().clone();
@@ -62,15 +78,14 @@ impl Calibration<'_> {
         let mut worker = model.clone().with_ranks(if shared { ranks.clone() } else { Ranks::alone() });
         let chunks = order.chunks(self.batch).take(self.batches).map(|ids| {
             let ids = if shared { &ids[ranks.share(ids.len())] } else { ids };
-            let b = self.source.batch(ids, steps, None)?;
+            let b = self.source.batch(ids, frames, None)?;
             progress.advance(1, "");
             Ok(b.into_sequence(&device).0)
         });
-        let configuration = vec![steps; model.network().stages()];
         let (t_max, step_us) = (self.t_max, self.step_us);
         // A static image has no duration, so its leak is always per step.
         let leak = if model.network().input().kind == InputKind::Image { LeakRule::Step } else { leak };
-        let pass = Pass { configuration: &configuration, norm: NormMode::Batch, leak, t_max, step_us };
+        let pass = Pass { configuration, norm: NormMode::Batch, leak, t_max, step_us };
         calibrate(&mut worker, chunks, &pass)?;
         model.running = worker.running;
         progress.finish();

@@ -1,13 +1,13 @@
 //! The cost of a clocked run by the definitions of NeuroBench ([`tickless_net::neurobench`]), counted
 //! in a pass whose observer sees the output of every node.
 //!
-//! A convolution or linear layer is charged for the values that it reads: each value other than 0
-//! costs as many operations as it has connections. They are multiply-accumulates if the sample has a
-//! value other than 0, 1 and −1 at this step, else accumulates; NeuroBench decides this for a whole
-//! batch, so its numbers at batch 1 are the same. Membrane potentials are not outputs of nodes, so
-//! the neurons run once more, step by step, with the values that they read.
+//! `operations.rs` counts the synaptic operations. It decides for each sample and step whether a layer
+//! accumulates or multiplies; NeuroBench decides this for a whole batch, so its numbers at batch 1 are
+//! the same. Membrane potentials are not outputs of nodes, so the neurons run once more, step by step,
+//! with the values that they read.
 
 use super::activity::values;
+use super::operations::{Counter, Operations};
 use super::{LayerActivity, Setting, leak_of};
 use crate::data::SampleId;
 use crate::error::Result;
@@ -15,8 +15,7 @@ use crate::model::{Membranes, Model, NormMode, Pass, Sequence};
 use crate::progress::Progress;
 use burn::tensor::Tensor;
 use tickless_net::neurobench::{
-    Cost, FanOut, NeuronOperations, SynapticOperations, connection_sparsity, counts_neurons, fan_out, footprint,
-    operations_of_update, parameters,
+    Cost, NeuronOperations, connection_sparsity, counts_neurons, footprint, operations_of_update, parameters,
 };
 use tickless_net::{Layer, LeakRule, NodeId};
 
@@ -25,50 +24,34 @@ use tickless_net::{Layer, LeakRule, NodeId};
 pub struct CostCounter<'a> {
     model: &'a Model,
     pass: Pass<'a>,
-    /// The connections of each node.
-    fan_out: Vec<Option<FanOut>>,
+    counter: Counter,
+    operations: Operations,
     /// Of each node: outputs other than 0, all outputs, and the sum of the outputs. Neuron layers only.
     outputs: Vec<(u64, u64, f64)>,
-    macs: u64,
-    acs: u64,
-    dense: u64,
     updates: u64,
     /// Operations of the neurons: effective and dense.
     neurons: (u64, u64),
     samples: usize,
-    /// Whether the membranes are followed.
-    follows: bool,
     failed: Result<()>,
 }
 
 impl<'a> CostCounter<'a> {
     /// A counter at 0 for passes of this kind.
     pub fn new(model: &'a Model, pass: Pass<'a>) -> Self {
-        let (network, weights) = (model.network(), model.weights());
-        let count = network.nodes().len();
         Self {
             model,
+            counter: Counter::new(model, &pass),
             pass,
-            fan_out: (0..count).map(|i| fan_out(network, &weights, i)).collect(),
-            outputs: vec![(0, 0, 0.0); count],
-            macs: 0,
-            acs: 0,
-            dense: 0,
+            operations: Operations::default(),
+            outputs: vec![(0, 0, 0.0); model.network().nodes().len()],
             updates: 0,
             neurons: (0, 0),
             samples: 0,
-            follows: true,
             failed: Ok(()),
         }
     }
 
-    /// Counts synaptic operations and activations only, which takes less time.
-    pub fn without_membranes(self) -> Self {
-        Self { follows: false, ..self }
-    }
-
-    /// Counts the input of the network, or the output of a node, of one batch. The caller gives the
-    /// input first.
+    /// Counts the input of the network, or the output of a node, of one batch.
     ///
     /// # Shapes
     /// `[T·B, C, H, W]`, channels first.
@@ -77,15 +60,11 @@ impl<'a> CostCounter<'a> {
             self.samples += s.batch();
         }
         let nodes = self.model.network().nodes();
-        let reads = |i: &usize| nodes[*i].from.contains(&id);
-        let readers: Vec<usize> = (0..nodes.len()).filter(reads).collect();
-        let charged = |i: &usize| matches!(nodes[*i].layer, Layer::Conv(_) | Layer::Linear(_));
-        let (steps, batch) = (s.steps(), s.batch());
         let own = match id {
             NodeId::Node(i) if matches!(nodes[i].layer, Layer::Neuron(_)) => Some(i),
             _ => None,
         };
-        if own.is_some() || readers.iter().any(charged) {
+        if own.is_some() || self.counter.is_read(id) {
             let all = values(s);
             if let Some(i) = own {
                 let (spikes, outputs, sum) = &mut self.outputs[i];
@@ -93,16 +72,11 @@ impl<'a> CostCounter<'a> {
                 *outputs += all.len() as u64;
                 // In f64, because f32 cannot count 2²⁴ spikes and more exactly.
                 *sum += all.iter().map(|v| f64::from(*v)).sum::<f64>();
-                self.charge_recurrent(i, &all, (steps, batch));
             }
-            for i in readers.iter().copied().filter(charged) {
-                let times = self.steps_of(i) / steps.max(1);
-                self.charge(i, &all, steps * batch, times.max(1) as u64);
-            }
+            self.counter.count_values(id, &all, s.batch(), |_, _, n| self.operations += n);
         }
-        for i in readers {
-            if let Layer::Neuron(_) = nodes[i].layer
-                && self.follows
+        for (i, node) in nodes.iter().enumerate().filter(|(_, node)| node.from.contains(&id)) {
+            if let Layer::Neuron(_) = node.layer
                 && self.failed.is_ok()
             {
                 self.failed = self.follow(i, s);
@@ -113,34 +87,6 @@ impl<'a> CostCounter<'a> {
     /// Number of steps of a node.
     fn steps_of(&self, node: usize) -> usize {
         self.pass.configuration[self.model.network().nodes()[node].stage.unwrap_or(0)]
-    }
-
-    /// Charges a node for `rows` frames that it reads, each `times` times: an image is the same at
-    /// every step.
-    fn charge(&mut self, node: usize, all: &[f32], rows: usize, times: u64) {
-        let Some(connections) = &self.fan_out[node] else { return };
-        self.dense += connections.dense * rows as u64 * times;
-        for frame in all.chunks(all.len() / rows.max(1)) {
-            let (operations, graded) = operations(frame, &connections.effective);
-            *if graded { &mut self.macs } else { &mut self.acs } += operations * times;
-        }
-    }
-
-    /// Charges a neuron layer with dense recurrent connections for its own spikes, which return after
-    /// a number of steps.
-    fn charge_recurrent(&mut self, node: usize, all: &[f32], (steps, batch): (usize, usize)) {
-        let (Some(recurrent), Some(_)) = (self.model.network().nodes()[node].recurrent, &self.fan_out[node]) else {
-            return;
-        };
-        let Pass { leak, t_max, step_us, .. } = self.pass;
-        let delay = recurrent.steps(leak, t_max, steps, step_us).unwrap_or(1).min(steps);
-        let returned = all.len() / steps.max(1) * (steps - delay);
-        if returned > 0 {
-            self.charge(node, &all[..returned], (steps - delay) * batch, 1);
-        }
-        // No spike has returned in the first steps, whose connections count all the same.
-        let dense = self.fan_out[node].as_ref().map_or(0, |f| f.dense);
-        self.dense += dense * (delay * batch) as u64;
     }
 
     /// Runs a neuron layer with the values that it reads, and counts the membranes that change.
@@ -189,22 +135,12 @@ impl<'a> CostCounter<'a> {
         cost.parameter_count = parameters(network);
         cost.activation_sparsity = share(sum(&|i| self.outputs[i].0), sum(&|i| self.outputs[i].1));
         cost.activation_sparsity_by_layer = layers.collect();
-        cost.synaptic_operations = SynapticOperations::of(self.macs, self.acs, self.dense, self.samples);
+        cost.synaptic_operations = self.operations.of_neurobench(self.counter.dense(), self.samples);
         cost.membrane_updates = self.updates as f64 / self.samples.max(1) as f64;
         let neurons = NeuronOperations::of(self.neurons.0, self.neurons.1, self.samples);
         cost.neuron_operations = counts_neurons(network).then_some(neurons);
         Ok((activity.collect(), cost))
     }
-}
-
-/// The connections of the values other than 0, and whether a value is not 0, 1 or −1.
-fn operations(frame: &[f32], connections: &[u32]) -> (u64, bool) {
-    let (mut sum, mut graded) = (0u64, false);
-    for (v, n) in frame.iter().zip(connections) {
-        sum += if *v != 0.0 { u64::from(*n) } else { 0 };
-        graded |= *v != 0.0 && v.abs() != 1.0;
-    }
-    (sum, graded)
 }
 
 /// Mean spikes per sample of each neuron layer and the cost per sample, from one pass at `steps`
@@ -229,27 +165,4 @@ pub fn activity_and_cost(
     setting.run(model, steps, &configuration, leak, progress, Some(&mut see))?;
     progress.finish();
     counter.finish()
-}
-
-/// Synaptic operations per sample at a configuration.
-///
-/// # Errors
-/// As [`across_steps`](super::across_steps).
-pub fn synaptic_operations(
-    model: &Model,
-    setting: &Setting<'_>,
-    configuration: &[usize],
-    leak: LeakRule,
-    progress: &dyn Progress,
-) -> Result<SynapticOperations> {
-    let leak = leak_of(model, leak);
-    let (t_max, step_us) = (setting.t_max, setting.step_us);
-    let pass = Pass { configuration, norm: NormMode::Running, leak, t_max, step_us };
-    let mut counter = CostCounter::new(model, pass).without_membranes();
-    let frames = configuration.first().copied().unwrap_or(1);
-    progress.start("operations", setting.ids.len() as u64, "sample");
-    let mut see = |_: &[SampleId], id: NodeId, s: &Sequence| counter.observe(id, s);
-    setting.run(model, frames, configuration, leak, progress, Some(&mut see))?;
-    progress.finish();
-    Ok(counter.finish()?.1.synaptic_operations)
 }

@@ -22,7 +22,8 @@ use crate::seed;
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
-use tickless_net::{Exit, InputKind, Layer, LeakRule, NodeId};
+use tickless_net::exit_policy::Example;
+use tickless_net::{Exit, ExitPolicy, InputKind, Layer, LeakRule, NodeId};
 
 /// The result of a run with early exit.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -98,9 +99,26 @@ impl OverTime {
 
     /// The step, from 0, after which a sample stops by this rule, and its class then.
     pub fn exit_of(&self, sample: usize, exit: &Exit) -> (usize, usize) {
-        let stops = |&step: &usize| exit.stops(self.mean(sample, step));
+        let stops = |&step: &usize| exit.stops(self.mean(sample, step), (step + 1) as f64);
         let step = (0..self.steps).find(stops).unwrap_or(self.steps - 1);
         (step, largest(self.mean(sample, step)))
+    }
+
+    /// The policy that is learned from these samples, whose probabilities have the temperature
+    /// `gain`: each step but the last is an example ([`exit_policy`](tickless_net::exit_policy)).
+    pub fn policy(&self, gain: f64) -> ExitPolicy {
+        let span = self.steps as f64;
+        let mut examples = Vec::new();
+        for (sample, &label) in self.labels.iter().enumerate() {
+            let right = |step: usize| largest(self.mean(sample, step)) == label;
+            let right_at_end = right(self.steps - 1);
+            for step in 0..self.steps - 1 {
+                let values = self.mean(sample, step).iter().map(|v| f64::from(*v));
+                let good = right(step) || !right_at_end;
+                examples.push(Example::new(values, gain, ((step + 1) as f64, span), good));
+            }
+        }
+        ExitPolicy::fitted(span, &examples)
     }
 
     /// The result of a run that stops by this rule.
@@ -162,7 +180,7 @@ pub fn early_exit(
 ) -> Result<(Exited, Duration)> {
     let mut all = Exited::new(steps);
     let passed = stepwise(model, setting, steps, leak, progress, None, |step, (_, mean), label| {
-        let stops = step + 1 == steps || exit.stops(mean);
+        let stops = step + 1 == steps || exit.stops(mean, (step + 1) as f64);
         if stops {
             all.add(step, largest(mean) == label);
         }
@@ -242,24 +260,23 @@ fn record(
 /// output.
 type ObserveStep<'a> = &'a mut (dyn FnMut(usize, &[usize], NodeId, &Sequence) + Send);
 
-/// The time that passes over all `steps` steps at once take, without the time to load the samples,
-/// for comparison with [`early_exit`].
+/// The time that passes over all steps at once take, without the time to load the samples, for
+/// comparison with [`early_exit`]. `configuration` has a number of steps for each stage.
 ///
 /// # Errors
 /// As [`across_steps`](super::across_steps).
 pub fn time_of_whole_passes(
     model: &Model,
     setting: &Setting<'_>,
-    steps: usize,
+    configuration: &[usize],
     leak: LeakRule,
     progress: &dyn Progress,
 ) -> Result<Duration> {
-    let configuration = vec![steps; model.network().stages()];
     let (t_max, step_us) = (setting.t_max, setting.step_us);
     let constants = model.constants();
-    timed(model, setting, steps, "all steps", progress, |batch, input, _| {
+    timed(model, setting, configuration, "all steps", progress, |batch, input, _| {
         let leak = leak_of(model, leak);
-        let pass = Pass { configuration: &configuration, norm: NormMode::Running, leak, t_max, step_us };
+        let pass = Pass { configuration, norm: NormMode::Running, leak, t_max, step_us };
         let mut rng = seed::rng(0, "evaluation", batch as u64);
         time_mean(model.forward(&constants, input, &pass, &mut rng, None)?.logits);
         Ok(())
@@ -281,7 +298,7 @@ fn stepwise(
     let leak = leak_of(model, leak);
     let image = model.network().input().kind == InputKind::Image;
     let mut done = 0;
-    timed(model, setting, steps, "early exit", progress, |_, input, labels| {
+    timed(model, setting, &[steps], "early exit", progress, |_, input, labels| {
         let frames = Frames::new(input, image);
         let mut stepper = Stepper::new(model, steps, leak, setting.t_max, setting.step_us);
         let mut sums = Sums { sums: Vec::new(), classes: 0 };
@@ -328,19 +345,21 @@ fn stepwise(
 fn timed(
     model: &Model,
     setting: &Setting<'_>,
-    steps: usize,
+    configuration: &[usize],
     task: &str,
     progress: &dyn Progress,
     mut run: impl FnMut(usize, Sequence, &[usize]) -> Result<()>,
 ) -> Result<Duration> {
     let mut passed = Duration::ZERO;
+    let frames = configuration.first().copied().unwrap_or(1);
+    let most = configuration.iter().copied().max().unwrap_or(1);
     progress.start(task, setting.ids.len() as u64, "sample");
-    prefetch(setting.source, setting.ids, setting.batch_at(steps), false, steps, None, |k, batch| {
+    prefetch(setting.source, setting.ids, setting.batch_at(most), false, frames, None, |k, batch| {
         let (input, labels) = batch.into_sequence(model.device());
         let begun = Instant::now();
         run(k, input, &labels)?;
         passed += begun.elapsed();
-        progress.advance(labels.len() as u64, &format!("at most {steps} steps"));
+        progress.advance(labels.len() as u64, &format!("at most {most} steps"));
         if progress.cancelled() {
             return Err(Error::Cancelled { task: "the evaluation" });
         }

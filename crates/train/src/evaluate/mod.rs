@@ -8,14 +8,16 @@ mod cost;
 mod early_exit;
 mod gain;
 mod operations;
+mod rectified;
 
 pub use across_steps::{Answered, Point, StepSweep, across_steps, answers_across_steps, answers_at, at_configuration};
 pub use activity::{LayerActivity, SpikeCounts, activity, point_and_activity, spike_counts};
 pub use changed::{Change, GradientNorms, changed_score, gradient_norms};
-pub use cost::{CostCounter, activity_and_cost, synaptic_operations};
+pub use cost::{CostCounter, activity_and_cost};
 pub use early_exit::{Exited, OverTime, early_exit, over_time, over_time_with_operations, time_of_whole_passes};
 pub use gain::fitted_gain;
-pub use operations::{Operations, point_and_operations};
+pub use operations::{Operations, point_and_operations, synaptic_operations};
+pub use rectified::{Activations, BalanceData, LEAST_PERCENTILE, rectified_activations};
 
 use crate::data::{SampleId, Source, prefetch};
 use crate::error::{Error, Result};

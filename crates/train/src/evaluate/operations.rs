@@ -13,8 +13,9 @@
 //! kernels compute it once. Source of the energies: Horowitz, ISSCC 2014; they are an estimate, not a
 //! measurement.
 
+use super::activity::values;
 use super::{Point, Score, Setting, conditions_in_words, leak_of};
-use crate::data::prefetch;
+use crate::data::{SampleId, prefetch};
 use crate::error::{Error, Result};
 use crate::model::readout::time_mean;
 use crate::model::{Model, NormMode, Pass, Sequence};
@@ -23,7 +24,7 @@ use crate::seed;
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
 use tickless_net::energy::CMOS_45NM;
-use tickless_net::neurobench::fan_out;
+use tickless_net::neurobench::{FanOut, SynapticOperations, fan_out};
 use tickless_net::{Layer, LeakRule, NodeId};
 
 /// Synaptic operations.
@@ -46,6 +47,14 @@ impl Operations {
         CMOS_45NM.picojoules(self.accumulates, self.multiplies) / 1e3
     }
 
+    /// The operations of this many samples under the keys of NeuroBench; `dense` are those of one
+    /// sample if every input and weight were other than 0.
+    pub(super) fn of_neurobench(&self, dense: u64, samples: usize) -> SynapticOperations {
+        let dense = dense * samples as u64;
+        // Both are sums of whole numbers below 2⁵³.
+        SynapticOperations::of(self.multiplies as u64, self.accumulates as u64, dense, samples)
+    }
+
     /// Operations divided by a number of samples.
     pub fn per(&self, samples: usize) -> Self {
         let n = samples.max(1) as f64;
@@ -60,23 +69,23 @@ impl AddAssign for Operations {
     }
 }
 
-/// The weights that each value of a map meets in one layer.
+/// The connections of one layer that reads a map.
 #[derive(Debug)]
-struct FanOut {
-    /// One entry per value, in (channel, y, x) order.
-    weights: Vec<u32>,
-    /// The stage of the layer that reads the map.
-    stage: usize,
+struct Reader {
+    connections: FanOut,
+    /// Number of steps at which the layer reads.
+    steps: usize,
     /// Of recurrent connections: the number of steps after which a spike returns.
     delay: usize,
 }
 
-/// Counts the operations that the outputs of nodes cause.
+/// Counts the operations that the outputs of nodes cause. Every count of this crate comes from here.
 #[derive(Debug)]
 pub(super) struct Counter {
-    input: Vec<FanOut>,
-    nodes: Vec<Vec<FanOut>>,
-    configuration: Vec<usize>,
+    input: Vec<Reader>,
+    nodes: Vec<Vec<Reader>>,
+    /// Each map has one step, of a pass that runs one step after the other.
+    is_step_by_step: bool,
 }
 
 impl Counter {
@@ -84,56 +93,108 @@ impl Counter {
     pub(super) fn new(model: &Model, pass: &Pass<'_>) -> Self {
         let (network, weights) = (model.network(), model.weights());
         let nodes = network.nodes();
-        let configuration = pass.configuration.to_vec();
-        let mut all = Self { input: Vec::new(), nodes: nodes.iter().map(|_| Vec::new()).collect(), configuration };
+        let mut all =
+            Self { input: Vec::new(), nodes: nodes.iter().map(|_| Vec::new()).collect(), is_step_by_step: false };
         for (i, node) in nodes.iter().enumerate() {
-            let stage = node.stage.unwrap_or(0);
-            let steps = pass.configuration.get(stage).copied().unwrap_or(1);
-            let delay = node.recurrent.and_then(|r| r.steps(pass.leak, pass.t_max, steps, pass.step_us));
-            let Some(fan_out) = fan_out(network, &weights, i) else { continue };
-            let fan_out = FanOut { weights: fan_out.effective, stage, delay: delay.unwrap_or(0) };
+            let steps = pass.configuration.get(node.stage.unwrap_or(0)).copied().unwrap_or(1);
+            let delay = node.recurrent.map(|r| r.steps(pass.leak, pass.t_max, steps, pass.step_us).unwrap_or(1));
+            let Some(connections) = fan_out(network, &weights, i) else { continue };
+            let reader = Reader { connections, steps, delay: delay.unwrap_or(0) };
             match node.from.first() {
                 // The inputs of recurrent connections are the layer's own spikes.
-                _ if matches!(node.layer, Layer::Neuron(_)) => all.nodes[i].push(fan_out),
-                Some(NodeId::Node(j)) => all.nodes[*j].push(fan_out),
-                _ => all.input.push(fan_out),
+                _ if matches!(node.layer, Layer::Neuron(_)) => all.nodes[i].push(reader),
+                Some(NodeId::Node(j)) => all.nodes[*j].push(reader),
+                _ => all.input.push(reader),
             }
         }
         all
     }
 
-    /// The counter for passes of one step each.
+    /// The counter for a pass that runs one step after the other. It also passes on operations after
+    /// the last step, because it does not know which step a map is of.
     pub(super) fn step_by_step(self) -> Self {
-        let configuration = vec![1; self.configuration.len()];
-        Self { configuration, ..self }
+        Self { is_step_by_step: true, ..self }
+    }
+
+    fn readers(&self, node: NodeId) -> &[Reader] {
+        match node {
+            NodeId::Input => &self.input,
+            NodeId::Node(i) => &self.nodes[i],
+        }
+    }
+
+    /// Whether a layer with weights reads the node's output, or the network's input.
+    pub(super) fn is_read(&self, node: NodeId) -> bool {
+        !self.readers(node).is_empty()
+    }
+
+    /// Operations of one sample if every input and weight were other than 0. Recurrent connections
+    /// count at every step, also before a spike has returned.
+    pub(super) fn dense(&self) -> u64 {
+        let all = self.nodes.iter().flatten().chain(&self.input);
+        all.map(|reader| reader.connections.dense * reader.steps as u64).sum()
     }
 
     /// Adds the operations that a node's output, or the network's input, causes: `add` gets them for
     /// each step of the map and each sample of the batch. A map of one step that a layer reads at
     /// several is charged as often.
-    pub(super) fn count(&self, node: NodeId, s: &Sequence, mut add: impl FnMut(usize, usize, Operations)) {
-        let fan_outs = match node {
-            NodeId::Input => &self.input,
-            NodeId::Node(i) => &self.nodes[i],
-        };
-        if fan_outs.is_empty() {
-            return;
+    pub(super) fn count(&self, node: NodeId, s: &Sequence, add: impl FnMut(usize, usize, Operations)) {
+        if self.is_read(node) {
+            self.count_values(node, &values(s), s.batch(), add);
         }
-        let (steps, batch) = (s.steps(), s.batch());
-        let all: Vec<f32> = s.clone().tensor().into_data().try_into_vec().expect("every tensor of this crate is f32");
-        for fan_out in fan_outs {
-            let times = (self.configuration.get(fan_out.stage).copied().unwrap_or(1) / steps.max(1)).max(1);
-            for (row, frame) in all.chunks_exact(fan_out.weights.len()).enumerate() {
-                let (step, sample) = (row / batch, row % batch);
-                let values = frame.iter().zip(&fan_out.weights).filter(|(v, _)| **v != 0.0);
+    }
+
+    /// As [`count`](Self::count), for the values `[T·B, C, H, W]` of the sequence.
+    pub(super) fn count_values(
+        &self,
+        node: NodeId,
+        all: &[f32],
+        batch: usize,
+        mut add: impl FnMut(usize, usize, Operations),
+    ) {
+        for reader in self.readers(node) {
+            let effective = &reader.connections.effective;
+            let frames = all.chunks_exact(effective.len());
+            let times = if self.is_step_by_step { 1 } else { (reader.steps * batch / frames.len().max(1)).max(1) };
+            for (row, frame) in frames.enumerate() {
+                let (step, sample) = (row / batch + reader.delay, row % batch);
+                // A spike that would return after the last step meets no weight.
+                if reader.delay > 0 && step >= reader.steps && !self.is_step_by_step {
+                    continue;
+                }
+                let values = frame.iter().zip(effective).filter(|(v, _)| **v != 0.0);
                 let (n, graded) =
                     values.fold((0u64, false), |(n, graded), (v, w)| (n + u64::from(*w), graded || v.abs() != 1.0));
                 let n = n as f64 * times as f64;
                 let of = |accumulates, multiplies| Operations { accumulates, multiplies };
-                add(step + fan_out.delay, sample, if graded { of(0.0, n) } else { of(n, 0.0) });
+                add(step, sample, if graded { of(0.0, n) } else { of(n, 0.0) });
             }
         }
     }
+}
+
+/// Synaptic operations per sample at a configuration, under the keys of NeuroBench.
+///
+/// # Errors
+/// As [`across_steps`](super::across_steps).
+pub fn synaptic_operations(
+    model: &Model,
+    setting: &Setting<'_>,
+    configuration: &[usize],
+    leak: LeakRule,
+    progress: &dyn Progress,
+) -> Result<SynapticOperations> {
+    let leak = leak_of(model, leak);
+    let (t_max, step_us) = (setting.t_max, setting.step_us);
+    let pass = Pass { configuration, norm: NormMode::Running, leak, t_max, step_us };
+    let counter = Counter::new(model, &pass);
+    let mut all = Operations::default();
+    let frames = configuration.first().copied().unwrap_or(1);
+    progress.start("operations", setting.ids.len() as u64, "sample");
+    let mut see = |_: &[SampleId], id: NodeId, s: &Sequence| counter.count(id, s, |_, _, n| all += n);
+    setting.run(model, frames, configuration, leak, progress, Some(&mut see))?;
+    progress.finish();
+    Ok(all.of_neurobench(counter.dense(), setting.ids.len()))
 }
 
 /// The accuracy at a configuration (one number of steps per stage), as
@@ -173,13 +234,7 @@ pub fn point_and_operations(
         if left > 0 {
             left = left.saturating_sub(labels.len());
             counted_samples += labels.len();
-            // A spike that would return after the last step is not charged.
-            let most = configuration.iter().copied().max().unwrap_or(1);
-            let mut add = |step: usize, _: usize, n: Operations| {
-                if step < most {
-                    all += n
-                }
-            };
+            let mut add = |_: usize, _: usize, n: Operations| all += n;
             counter.count(NodeId::Input, &input, &mut add);
             let mut see = |i: usize, s: &Sequence| counter.count(NodeId::Node(i), s, &mut add);
             model.forward(&constants, input, &pass, &mut rng(), Some(&mut see))?;
@@ -199,7 +254,7 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
     use std::sync::Arc;
-    use tickless_net::{Array, Conv, InputKind, NetworkBuilder, Neuron, Shape, Weights};
+    use tickless_net::{Array, Conv, InputKind, NetworkBuilder, Neuron, Recurrent, RecurrentKind, Shape, Weights};
 
     #[test]
     fn operations_are_those_counted_by_hand() {
@@ -234,5 +289,39 @@ mod tests {
         // One step that the layer reads at two.
         assert_eq!((sum.accumulates, sum.multiplies), (72.0, 0.0));
         assert!((sum.energy_nj() - 72.0 * 0.9e-3).abs() < 1e-12);
+    }
+    #[test]
+    fn spikes_that_return_after_the_last_step_of_their_stage_cost_nothing() {
+        let mut b = NetworkBuilder::new("returns", Shape::new(2, 1, 1), InputKind::Events);
+        let at = b.ttm(b.input());
+        let at = b.linear(at, 3, false);
+        let at = b.neuron(at, Neuron::lif());
+        b.recurrent(at, Recurrent { kind: RecurrentKind::Dense, delay_us: None });
+        let at = b.ttm(at);
+        b.linear(at, 2, false);
+        let network = Arc::new(b.build().unwrap());
+        let neuron = network.spiking()[0];
+        let mut weights = Weights::default();
+        for node in network.nodes() {
+            if let Layer::Linear(l) = node.layer {
+                let shape = [l.out, node.input.len()];
+                weights.insert(format!("{}.weight", node.name), Array::full(&shape, 0.5));
+            }
+        }
+        let recurrent = format!("{}.recurrent", network.nodes()[neuron].name);
+        weights.insert(recurrent, Array::full(&[3, 3], 0.5));
+        let model = Model::new(network, &weights, &Device::flex()).unwrap();
+        let configuration = [2, 4];
+        let (leak, norm) = (LeakRule::Step, NormMode::Running);
+        let pass = Pass { configuration: &configuration, norm, leak, t_max: 4, step_us: None };
+        let counter = Counter::new(&model, &pass);
+        // Every neuron of one sample spikes at both steps of the first stage, whose readers are the
+        // layer itself, one step later. The second stage reads other values, those behind the TTM.
+        let spikes = Sequence::from_values(vec![1.0; 6], [2, 1, 3, 1, 1], &Device::flex());
+        let mut charged = Vec::new();
+        counter.count(NodeId::Node(neuron), &spikes, |step, sample, n| charged.push((step, sample, n.accumulates)));
+        assert_eq!(charged, [(1, 0, 9.0)]);
+        // 2·3 connections at 2 steps, 3·3 at 2, 3·2 at 4.
+        assert_eq!(counter.dense(), 12 + 18 + 24);
     }
 }

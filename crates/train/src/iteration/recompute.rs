@@ -57,8 +57,8 @@ struct Part {
 /// of every norm.
 type Gradients = (Vec<Option<Tensor<1>>>, Vec<BatchStatistics>);
 
-/// Runs the forward pass of a training step; `tap` sees the spikes of every neuron layer. If the model [recomputes](Model::with_recompute), only
-/// the last part has a graph.
+/// Runs the forward pass of a training step; `tap` sees the spikes of every neuron layer. If the
+/// model [recomputes](Model::with_recompute), only the last part has a graph.
 ///
 /// # Errors
 /// As [`Model::forward`].
@@ -167,7 +167,7 @@ pub(crate) fn kept_at_once(network: &Network, values: impl Fn(usize) -> usize) -
         let entered = cuts[..k].iter().flat_map(|cut| live_at(network, *cut));
         entered.chain(b[0]..b[1]).collect::<Vec<_>>()
     });
-    parts.max_by_key(|part| part.iter().map(|i| values(*i)).sum::<usize>()).unwrap_or_default()
+    parts.max_by_key(|part| part.iter().fold(0usize, |sum, i| sum.saturating_add(values(*i)))).unwrap_or_default()
 }
 
 #[cfg(test)]

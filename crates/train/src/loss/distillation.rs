@@ -4,8 +4,8 @@
 //! KL(p ‖ q) = Σ_c p_c·(ln p_c − ln q_c),   mean over the batch
 //! ```
 //!
-//! p are the teacher's class probabilities, which carry no gradient, and q the student's, the softmax
-//! of the time-mean of its logits.
+//! p are the teacher's class probabilities, which carry no gradient, and q the student's, the
+//! softmax of the time-mean of its logits.
 //!
 //! Source: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015, at
 //! temperature 1; between numbers of time steps of one spiking network: Dong et al., "Temporal

@@ -5,9 +5,9 @@
 //! TTM at a stage's entry maps the sequence to that number. If a TTM repeats steps, the sequence
 //! delays the repeat until after the linear layers that follow, so those run on fewer steps.
 //!
-//! Unless the kernel is [`KernelChoice::Plain`] or an observer needs every node's output, a node
-//! that [`Fusion`] marks is not computed on its own: it passes [`Term`]s to its consumer, and the
-//! fused kernel of the neuron evaluates them.
+//! Unless the kernel is [`KernelChoice::Plain`], an observer needs every node's output or the model
+//! has rectifiers instead of neurons, a node that [`Fusion`] marks is not computed on its own: it
+//! passes [`Term`]s to its consumer, and the fused kernel of the neuron evaluates them.
 
 use super::attention::attention;
 use super::dropout::dropout;
@@ -21,6 +21,7 @@ use super::{Model, Pass, Sequence};
 use crate::compute_thread::on_compute_thread;
 use crate::distributed::WholeBatch;
 use crate::error::{Error, Result};
+use burn::tensor::activation::relu;
 use burn::tensor::{Device, Int, Tensor};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -232,7 +233,7 @@ impl Model {
         let (tap, terms, memory, stepwise) = (&walk.tap, &mut walk.terms, &mut walk.memory, walk.stepwise);
         let how = How { kernel: self.kernel, precision: self.precision, recompute_later: *recompute_later };
         let mut leaf = leaves[*taken..].iter();
-        let (fast, fuses) = (self.kernel != KernelChoice::Plain, observe.is_none());
+        let (fast, fuses) = (self.kernel != KernelChoice::Plain, observe.is_none() && !self.rectifies);
         let trains = *recompute_later || leaves.iter().any(|l| l.is_require_grad());
         let pools = fast && fuses && tap.is_none();
         for (i, node) in self.network.nodes().iter().enumerate().take(to).skip(*at) {
@@ -305,6 +306,14 @@ impl Model {
                     let steps = x.steps();
                     let y = running.apply(x.into_held(), gain, shift, n, pass.norm, batch, seen)?;
                     Sequence::new(y, steps)
+                }
+                Layer::Neuron(n) if self.rectifies => {
+                    // A rectifier has no use for the decay and the recurrent weights, but the leaves
+                    // after them belong to the next layers.
+                    let unused =
+                        usize::from(matches!(n.leak, Leak::Learned(_))) + usize::from(node.recurrent.is_some());
+                    (0..unused).for_each(|_| drop(next_leaf()));
+                    x.ready().each(relu)
                 }
                 Layer::Neuron(n) if stepwise => {
                     let decay = matches!(n.leak, Leak::Learned(_)).then(&mut next_leaf);

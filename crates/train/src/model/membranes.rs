@@ -1,4 +1,5 @@
-//! The membrane potentials of one neuron layer, step by step, for whoever needs more than its spikes.
+//! The membrane potentials of one neuron layer, step by step, for whoever needs more than its
+//! spikes.
 
 use super::memory::GeneralMemory;
 use super::{Model, Pass, Sequence, linear, spiking};
@@ -36,8 +37,8 @@ impl<'a> Membranes<'a> {
         Self { model, node, neuron, steps, pass, parameters: (decay, weight), memory: GeneralMemory::default() }
     }
 
-    /// Runs one step and returns the potentials after it, in the order of the input's values; none if
-    /// the node is no neuron layer.
+    /// Runs one step and returns the potentials after it, in the order of the input's values; none
+    /// if the node is no neuron layer.
     ///
     /// # Shapes
     /// `input` `[B, C, H, W]`, the values that the layer reads.

@@ -57,6 +57,7 @@ pub struct Model {
     fusion: Arc<Fusion>,
     ranks: Ranks,
     recompute: bool,
+    rectifies: bool,
     /// Trainable tensors, in graph order.
     pub parameters: Vec<Parameter>,
     /// Running statistics of the norms, in graph order.
@@ -94,6 +95,7 @@ impl Model {
             fusion,
             ranks,
             recompute: false,
+            rectifies: false,
             parameters,
             running,
         })
@@ -128,6 +130,14 @@ impl Model {
     /// ([`gradients`](crate::iteration::gradients)).
     pub fn with_recompute(self, recompute: bool) -> Self {
         Self { recompute, ..self }
+    }
+
+    /// Returns the model with rectifiers: every neuron layer gives max(x, 0) of its input x at each
+    /// step, without state, instead of spikes ([`rectified_activations`]).
+    ///
+    /// [`rectified_activations`]: crate::evaluate::rectified_activations
+    pub fn with_rectifiers(self) -> Self {
+        Self { rectifies: true, ..self }
     }
 
     /// Whether the backward pass runs stages again.

@@ -130,8 +130,8 @@ pub(crate) fn spiking(
     Ok(Sequence::from_channels_last(spikes, op.steps))
 }
 
-/// Spikes of one step of plain neurons, as [`spiking`]. Moves `membranes` on by the step; `op` has the
-/// λ of the run's number of steps.
+/// Spikes of one step of plain neurons, as [`spiking`]. Moves `membranes` on by the step; `op` has
+/// the λ of the run's number of steps.
 pub(crate) fn step(mut terms: Vec<Term>, op: NeuronOp, pool: Option<Pool>, membranes: &mut Vec<f32>) -> Sequence {
     let pool = pool.and_then(tile);
     if let Some((weight, padding, kernel)) = terms[0].conv.take() {

@@ -54,8 +54,8 @@ impl<'a> Stepper<'a> {
     /// Runs one step and returns its logits.
     ///
     /// # Shapes
-    /// `input` `[B, C, H, W]`: the next frame of each sample that still runs. A static image is given
-    /// at the first step; later steps ignore their input. The result `[B, classes]`.
+    /// `input` `[B, C, H, W]`: the next frame of each sample that still runs. A static image is
+    /// given at the first step; later steps ignore their input. The result `[B, classes]`.
     ///
     /// # Errors
     /// As [`Model::forward`].

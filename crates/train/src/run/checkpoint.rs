@@ -12,10 +12,11 @@ use crate::error::{Error, Result};
 use crate::run::conditions::Conditions;
 use crate::run::train_plan::TrainPlan;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use tickless_net::recipe::{Recipe, Select};
-use tickless_net::{Network, WeightFile, Weights};
+use tickless_net::weights::bytes_of;
+use tickless_net::{Array, Network, WeightFile, Weights};
 
 /// Format version, raised when the meaning of a field changes.
 const VERSION: u32 = 2;
@@ -124,16 +125,14 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// The checkpoint of a finished training of `recipe`, for the training of `longer`, which differs
-    /// in its number of epochs only. Weights, optimiser and position stay; the learning rate goes on
-    /// as the schedule of all epochs says.
+    /// The checkpoint of a finished training of `recipe`, for the training of `longer`, which
+    /// differs in its number of epochs only. Weights, optimiser and position stay; the learning
+    /// rate goes on as the schedule of all epochs says.
     ///
     /// # Errors
     /// If the checkpoint is not of `recipe`, or has trained as many epochs as `longer` has.
     pub fn continued(self, recipe: &Recipe, longer: &Recipe) -> Result<Self> {
-        if self.recipe != recipe.to_toml()? {
-            return Err(Error::OtherRecipe);
-        }
+        self.check_recipe(recipe)?;
         let (done, epochs) = (self.position.epoch, longer.train.epochs);
         if epochs <= done {
             let problem = format!("= {epochs}, and {done} epochs are trained already: give more");
@@ -147,12 +146,12 @@ impl Checkpoint {
     /// # Errors
     /// If a value is not finite, or the file cannot be written; the old file then stays.
     pub fn write(&self, file: &Path) -> Result<()> {
-        let mut all = Weights::default();
+        let mut all: BTreeMap<String, &Array> = BTreeMap::new();
         let parts = [("now", Some(&self.weights)), ("optimiser", Some(&self.optimiser)), ("best", self.best.as_ref())];
         for (prefix, weights) in parts {
             weights.map_or(Ok(()), |w| w.check_values(file))?;
             for (name, array) in weights.into_iter().flat_map(|w| &w.tensors) {
-                all.insert(format!("{prefix}.{name}"), array.clone());
+                all.insert(format!("{prefix}.{name}"), array);
             }
         }
         let json = |value: serde_json::Result<String>| {
@@ -167,7 +166,7 @@ impl Checkpoint {
             ("optimiser_steps".to_owned(), self.optimiser_steps.to_string()),
             ("has_best".to_owned(), self.best.is_some().to_string()),
         ]);
-        let bytes = all.to_bytes(Some(header))?;
+        let bytes = bytes_of(&all, header)?;
         tickless_files::write(file, &bytes).map_err(|e| Error::io(file, e))
     }
 
@@ -234,15 +233,28 @@ impl Checkpoint {
         })
     }
 
+    /// Checks that the training is of this recipe. Paths of the data may differ, because the
+    /// [`Conditions`] compare the files.
+    fn check_recipe(&self, recipe: &Recipe) -> Result<()> {
+        if self.recipe == recipe.to_toml()? {
+            return Ok(());
+        }
+        let own = Recipe::parse(&self.recipe, Path::new("recipe of the checkpoint"), &[])?;
+        let differences = own.differences(recipe)?;
+        let decisive: Vec<String> = differences.iter().filter(|d| !d.is_place()).map(ToString::to_string).collect();
+        match decisive.is_empty() {
+            true => Ok(()),
+            false => Err(Error::OtherRecipe { differences: decisive }),
+        }
+    }
+
     /// Checks the checkpoint against the training that resumes from it: the recipe; the name, shape
     /// and values of every tensor; and that the recipe reaches its epoch, batch and iteration.
     ///
     /// # Errors
     /// [`Error::OtherRecipe`] if the recipe differs, [`Error::Checkpoint`] if something else does.
     pub fn check(&self, recipe: &Recipe, network: &Network, plan: &TrainPlan) -> Result<()> {
-        if self.recipe != recipe.to_toml()? {
-            return Err(Error::OtherRecipe);
-        }
+        self.check_recipe(recipe)?;
         let refuse = |problem: String| Err(Error::Checkpoint(problem));
         let in_words = |e: tickless_net::Error| match e {
             tickless_net::Error::Weights { layer, problem, .. } => {

@@ -1,7 +1,7 @@
 //! Runs one training from recipe to weights in a folder; it can be stopped and resumed at any time.
 
 use super::checkpoint::{Checkpoint, EpochMetrics};
-use super::conditions::Conditions;
+use super::conditions::{Conditions, Differences};
 use super::facts::{FORMAT, RunFacts};
 use super::folder::RunFolder;
 use super::lock::Lock;
@@ -204,7 +204,7 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
 /// then the differences between its conditions and the present ones.
 ///
 /// # Errors
-/// If there are differences and the job does not allow them.
+/// If there are differences that change the result, and the job does not allow them.
 fn conditions(
     job: &Job<'_>,
     checkpoint: Option<&Checkpoint>,
@@ -212,12 +212,13 @@ fn conditions(
     progress: &dyn Progress,
 ) -> Result<(Conditions, Vec<String>)> {
     let ComputeOptions { kernel, precision, .. } = ComputeOptions::installed();
-    let now = Conditions::here(kernel, precision, job.device, job.source, workers)?;
+    let now = Conditions::here(kernel, precision, job.device, job.source, workers, progress)?;
     let Some(checkpoint) = checkpoint else { return Ok((now, Vec::new())) };
-    let differences = checkpoint.conditions.differences(&now);
-    if !differences.is_empty() && !job.allow_changed {
-        return Err(Error::ConditionsChanged { path: job.folder.path().to_owned(), differences });
+    let Differences { decisive, harmless } = checkpoint.conditions.differences(&now);
+    if !decisive.is_empty() && !job.allow_changed {
+        return Err(Error::ConditionsChanged { path: job.folder.path().to_owned(), differences: decisive });
     }
+    let differences = [decisive, harmless].concat();
     differences.iter().for_each(|d| progress.warn(&format!("goes on under other conditions: {d}")));
     Ok((now, [checkpoint.changed.clone(), differences].concat()))
 }

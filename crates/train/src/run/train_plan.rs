@@ -4,6 +4,7 @@ use super::freeze::frozen_tensors;
 use super::machine::Machine;
 use crate::data::{BatchRequest, Parts};
 use crate::error::{Error, Result};
+use crate::footprint::unfused_tensors;
 use crate::iteration::optimiser::OptimiserSetting;
 use crate::iteration::recompute::kept_at_once;
 use crate::iteration::schedule::Schedule;
@@ -109,8 +110,8 @@ impl TrainPlan {
     ///
     /// # Errors
     /// If the strategy is unknown, [`Steps::check`] refuses its steps, `train.group` exceeds the
-    /// number of stages, `train.freeze` names no layer or all, the best epoch is to be selected without a validation part, or the network
-    /// or the strategy cannot run an extra pass.
+    /// number of stages, `train.freeze` names no layer or all, the best epoch is to be selected
+    /// without a validation part, or the network or the strategy cannot run an extra pass.
     pub fn new(recipe: &Recipe, network: &Network, parts: &Parts, step_us: Option<f64>) -> Result<Self> {
         let train_samples = parts.train.len();
         if recipe.train.select == Select::Best && parts.validation.is_empty() {
@@ -231,12 +232,14 @@ fn check_memory(network: &Network, batch: usize, t_max: usize, recompute: bool) 
     let machine = Machine::here().memory_gb;
     let nodes = network.nodes();
     let gb = |values: usize| values as f64 * batch as f64 * t_max as f64 * 4.0 / 1e9;
+    let tensors = unfused_tensors(network, t_max);
+    let values = |i: usize| nodes[i].output.len().saturating_mul(tensors[i]);
     let sizes = |kept: Vec<usize>| -> Vec<(&str, f64)> {
-        let layers = kept.iter().map(|i| (nodes[*i].name.as_str(), gb(nodes[*i].output.len())));
+        let layers = kept.iter().map(|i| (nodes[*i].name.as_str(), gb(values(*i))));
         layers.chain([("input", gb(network.input().shape.len()))]).collect()
     };
     let sum = |all: &[(&str, f64)]| all.iter().map(|l| l.1).sum::<f64>();
-    let less = sizes(kept_at_once(network, |i| nodes[i].output.len()));
+    let less = sizes(kept_at_once(network, values));
     let all = if recompute { less.clone() } else { sizes((0..nodes.len()).collect()) };
     let needed = sum(&all);
     if machine == 0.0 || needed <= machine {

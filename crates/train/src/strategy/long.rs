@@ -1,9 +1,9 @@
 //! The long configuration: one more pass at m·T_max steps, where a clocked network is nearly the
 //! event-driven one.
 //!
-//! All stages run at T = m·T_max, the recording is cut into as many frames, the leak belongs to time,
-//! and a refractory period of ρ steps lasts max(1, ⌈ρ·m⌉) steps. The logits are summed and divided by
-//! T_max, as the engine's confidence is:
+//! All stages run at T = m·T_max, the recording is cut into as many frames, the leak belongs to
+//! time, and a refractory period of ρ steps lasts max(1, ⌈ρ·m⌉) steps. The logits are summed and
+//! divided by T_max, as the engine's confidence is:
 //!
 //! ```text
 //! L_long = loss(1/T_max·Σ_t logits[t], y)

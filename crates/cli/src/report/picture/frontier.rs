@@ -123,7 +123,13 @@ fn drawn(data: &ReportData, format: Format) -> Option<(Picture, Vec<Place>)> {
         let at = if best.3.is_empty() { "without a clock".to_owned() } else { format!("at T = {}", best.3) };
         Some(format!("{}: best {} % with {} operations, {at}", s.name, decimal(best.2, 1), compact(best.1)))
     };
-    picture.alternative = all.iter().filter_map(words).collect::<Vec<_>>().join("; ") + ".";
+    let mut parts: Vec<String> = all.iter().filter_map(words).collect();
+    let chosen = all.iter().filter_map(|(_, _, s)| Some((s, s.chosen.as_ref()?)));
+    parts.extend(chosen.clone().map(|(s, c)| {
+        let (accuracy, operations) = (decimal(c.accuracy, 1), compact(c.operations));
+        format!("{}: {accuracy} % with {operations} operations at the chosen budget", s.name)
+    }));
+    picture.alternative = parts.join("; ") + ".";
     picture.caption = "Accuracy on the test samples against synaptic operations per sample. Clocked: an operation for \
                        each input other than 0 and each of its weights other than 0. Event-driven: a weight added to a \
                        neuron, in the simulator."
@@ -131,8 +137,8 @@ fn drawn(data: &ReportData, format: Format) -> Option<(Picture, Vec<Place>)> {
     if all.iter().any(|(_, _, s)| leaks(s).len() > 1) {
         picture.caption += " Thin dashed lines: the other leak rule.";
     }
-    for (_, c) in chosen() {
-        picture.caption += &format!(" Dashed: the chosen budget, {}.", c.words);
+    for (s, c) in chosen {
+        picture.caption += &format!(" Dashed: the chosen budget of {}, {}.", s.name, c.words);
     }
     Some((picture, places))
 }
@@ -169,7 +175,8 @@ mod tests {
                 |p: &Place| (0.0..=picture.size.0).contains(&p.at.0) && (0.0..=picture.size.1).contains(&p.at.1);
             assert!(places.iter().all(inside));
             assert!(picture.shapes.iter().any(|s| matches!(s, Shape::Line { dash: Some((3.0, 3.0)), .. })));
-            assert!(picture.caption.contains("2 M operations"));
+            assert!(picture.caption.contains("the chosen budget of MTT, confidence above 0.9 at no more than 2 M"));
+            assert!(picture.alternative.contains("MTT: 79.5 % with 300"), "{}", picture.alternative);
         }
     }
 

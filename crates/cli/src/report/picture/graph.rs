@@ -12,8 +12,8 @@ const LEFT: f64 = 84.0;
 const BOX: f64 = 520.0;
 /// Distance of the lines beside the boxes.
 const LANE: f64 = 11.0;
-/// Lines arrive this much above the middle of a row and leave it this much below, so that a line that
-/// ends at a row does not look as if it went on.
+/// Lines arrive this much above the middle of a row and leave it this much below, so that a line
+/// that ends at a row does not look as if it went on.
 const APART: f64 = 5.0;
 
 /// Draws a network.
@@ -147,8 +147,8 @@ mod tests {
         // One line from each block's entry to its addition, and where the shortcut is a convolution
         // one more from the block's main branch.
         assert_eq!(links(&s.layers).len(), 8 + 3);
-        // In a block of attention: lines to the keys, the values and the addition, from the queries and
-        // the keys to the product, and around the MLP.
+        // In a block of attention: lines to the keys, the values and the addition, from the queries
+        // and the keys to the product, and around the MLP.
         let attention = summary(&build("spikformer-4-384", &ZooOptions::default()).unwrap());
         assert_eq!(links(&attention.layers).len(), 1 + 4 * 6);
         for s in [&s, &attention] {

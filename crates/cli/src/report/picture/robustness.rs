@@ -1,5 +1,5 @@
-//! The picture of `tickless study robustness`: accuracy against the size of each disturbance, one panel
-//! for each. Strategies differ in colour and mark; event-driven lines are dashed.
+//! The picture of `tickless study robustness`: accuracy against the size of each disturbance, one
+//! panel for each. Strategies differ in colour and mark; event-driven lines are dashed.
 
 use super::axes::{DASH, Panel, Scale, Stroke, extent, key, line_key, ticks};
 use super::{Picture, Spot, palette, series};

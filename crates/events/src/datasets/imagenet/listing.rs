@@ -61,10 +61,7 @@ impl Listing {
     /// Adds the folder and all names to a key. Sizes and modification times are left out, because
     /// reading them for a million files takes too long.
     pub fn add_to(&self, key: &mut Key) {
-        key.text(&self.folder.to_string_lossy()).text(&self.names);
-        for &n in &self.after {
-            key.number(n as u64);
-        }
+        key.listing(&self.folder, &self.names, &self.after);
     }
 
     /// Lists a part. Each of its classes must be in `classes`.

@@ -59,5 +59,5 @@ pub enum Compression {
 }
 
 fn fits(probe: &Probe) -> Fit {
-    if probe.head.starts_with(&MAGIC) { Fit::Sure } else { Fit::No }
+    probe.begins_with(&MAGIC)
 }

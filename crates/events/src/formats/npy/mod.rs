@@ -49,7 +49,7 @@ pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 const PIECE: usize = 65_536;
 
 fn fits(probe: &Probe) -> Fit {
-    if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No }
+    probe.begins_with(MAGIC)
 }
 
 fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Container>> {

@@ -1,9 +1,10 @@
 //! The names that frameworks give to the tensors of a network.
 
-use super::form::{Form, Unit, form_of};
+use super::form::{Block, Form, Unit, form_of};
 use crate::error::{Error, Result};
-use crate::layer::Layer;
+use crate::layer::{Layer, TensorSpec};
 use crate::network::Network;
+use crate::neuron::model::learned_lambda;
 use crate::weights::{Array, Weights};
 use tickless_words::words;
 
@@ -52,33 +53,98 @@ impl Dialect {
         self != Dialect::Tickless && is_chain(network)
     }
 
-    /// The name of each tensor of a network, in the order of [`Network::tensors`]; `None` if the
-    /// dialect has no names for a network of this form.
-    pub(super) fn names(self, network: &Network) -> Option<Vec<String>> {
-        let layers = match self {
+    /// The module of each node, empty if the dialect has no name for it; `None` if the dialect has no
+    /// names for a network of this form.
+    pub(super) fn modules(self, network: &Network) -> Option<Vec<String>> {
+        Some(match self {
             Dialect::Tickless => network.nodes().iter().map(|n| n.name.clone()).collect(),
             Dialect::Paper => paper(network.nodes().len(), &form_of(network)?)?,
             Dialect::Torchvision => {
                 let form = form_of(network)?;
-                if form.blocks.is_empty() { vgg(network)? } else { resnet(network.nodes().len(), &form)? }
+                if form.blocks.is_empty() { vgg(network)? } else { resnet(network, &form)? }
             }
             Dialect::Sequential => sequential(network)?,
-        };
+        })
+    }
+
+    /// The name of each tensor of a network, in the order of [`Network::tensors`]; `None` if the
+    /// dialect has no names for a network of this form.
+    pub(super) fn names(self, network: &Network) -> Option<Vec<String>> {
+        let layers = self.modules(network)?;
         let tensors = network.tensors();
         Some(tensors.iter().map(|(node, _, spec)| format!("{}.{}", layers[*node], spec.name)).collect())
     }
 }
 
-/// A network's weights with the names of a dialect, in the order of the layers, and with the layer's
-/// own name of each.
+/// The framework whose neurons a state dict is for. Each stores a learned decay in its own way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NeuronFramework {
+    /// `ParametricLIFNode`: `w`, with 1/τ = sigmoid(w).
+    SpikingJelly,
+    /// `Leaky`: `beta`.
+    SnnTorch,
+    /// `LIF`: `tau_mem`, in steps.
+    Sinabs,
+}
+
+words!(serde NeuronFramework, "framework of neurons", {
+    SpikingJelly = "spikingjelly",
+    SnnTorch = "snntorch",
+    Sinabs = "sinabs",
+});
+
+impl NeuronFramework {
+    /// The framework that the name of a framework or dialect means; `None` for a dialect that
+    /// several share.
+    pub fn of_dialect(word: &str) -> Option<Self> {
+        if word == "torchvision" { Some(Self::SpikingJelly) } else { word.parse().ok() }
+    }
+
+    /// The name of the tensor of a learned decay and its value for the trained value `decay`.
+    fn decay(self, decay: f32) -> (&'static str, f32) {
+        match self {
+            Self::SpikingJelly => ("w", -decay),
+            Self::SnnTorch => ("beta", learned_lambda(decay)),
+            Self::Sinabs => ("tau_mem", (-1.0 / f64::from(learned_lambda(decay)).ln()) as f32),
+        }
+    }
+}
+
+/// A network's weights with the names of a dialect, in the order of the layers. A learned decay
+/// gets the name and the form of `neurons`, except in the dialect of this library.
 ///
 /// # Errors
-/// If a tensor is missing, or the dialect has no names for a network of this form.
-pub fn rename<'a>(weights: &'a Weights, network: &Network, dialect: Dialect) -> Result<Vec<(String, &'a Array)>> {
+/// If a tensor is missing, the dialect has no names for a network of this form, or the network has a
+/// learned decay and `neurons` is `None` or the dialect has no name for its layer.
+pub fn rename(
+    weights: &Weights,
+    network: &Network,
+    dialect: Dialect,
+    neurons: Option<NeuronFramework>,
+) -> Result<Vec<(String, Array)>> {
     let names = dialect.names(network).ok_or_else(|| no_names(network, dialect))?;
+    let modules = dialect.modules(network).ok_or_else(|| no_names(network, dialect))?;
     let tensors = network.tensors();
     let pairs = tensors.iter().zip(names);
-    pairs.map(|((node, _, spec), name)| Ok((name, weights.require(&network.nodes()[*node].name, spec.name)?))).collect()
+    let named = |((node, _, spec), name): (&(usize, String, TensorSpec), String)| {
+        let layer = &network.nodes()[*node].name;
+        let array = weights.require(layer, spec.name)?;
+        if spec.name != "decay" || dialect == Dialect::Tickless {
+            return Ok((name, array.clone()));
+        }
+        let refuse = |problem: String| Err(Error::layer(layer, format!("has a learned decay, and {problem}")));
+        match (neurons, modules[*node].as_str(), array.data.first()) {
+            (_, "", _) => refuse(format!("the dialect `{dialect}` has no name for its neurons; use `tickless`")),
+            (None, ..) => refuse("each framework stores it in its own way; say which framework is meant".into()),
+            (Some(framework), module, Some(decay)) => {
+                let (tensor, value) = framework.decay(*decay);
+                Ok((format!("{module}.{tensor}"), Array::full(&[], value)))
+            }
+            (.., None) => refuse("it has no value".into()),
+        }
+    };
+    pairs.map(named).collect()
 }
 
 /// The error of a network that a dialect has no names for.
@@ -133,9 +199,16 @@ fn paper(nodes: usize, form: &Form) -> Option<Names> {
     Some(names)
 }
 
-fn resnet(nodes: usize, form: &Form) -> Option<Names> {
+fn resnet(network: &Network, form: &Form) -> Option<Names> {
     let ([stem], [fc]) = (&form.stem[..], &form.head[..]) else { return None };
-    let mut names = vec![String::new(); nodes];
+    let mut names = vec![String::new(); network.nodes().len()];
+    // The neurons that follow node `from` and precede node `to` are sn1, sn2, … (SpikingJelly).
+    let neurons = |names: &mut Names, (from, to): (usize, usize), prefix: &str| {
+        let within = network.spiking().into_iter().filter(|i| (from..to).contains(i));
+        within.enumerate().for_each(|(k, i)| names[i] = format!("{prefix}sn{}", k + 1));
+    };
+    let begins = |block: Option<&Block>| block.and_then(|b| b.main.first()).map_or(*fc, |unit| unit.conv);
+    neurons(&mut names, (stem.conv, begins(form.blocks.first())), "");
     name_unit(&mut names, stem, "conv1".into(), "bn1".into());
     names[*fc] = "fc".into();
     // A group starts with its first block, which alone changes the number or size of channels.
@@ -152,6 +225,8 @@ fn resnet(nodes: usize, form: &Form) -> Option<Names> {
             let prefix = format!("layer{group}.{within}.downsample");
             name_unit(&mut names, unit, format!("{prefix}.0"), format!("{prefix}.1"));
         }
+        let range = (begins(Some(block)), begins(form.blocks.get(i + 1)));
+        neurons(&mut names, range, &format!("layer{group}.{within}."));
         within += 1;
     }
     Some(names)
@@ -260,7 +335,7 @@ mod tests {
     #[test]
     fn a_dialect_without_names_for_a_network_says_which_forms_it_names() {
         let net = build("resnet18", &ZooOptions::default()).unwrap();
-        let e = rename(&Weights::default(), &net, Dialect::Sequential).unwrap_err().to_string();
+        let e = rename(&Weights::default(), &net, Dialect::Sequential, None).unwrap_err().to_string();
         assert!(e.contains("`sequential`"), "{e}");
     }
 }

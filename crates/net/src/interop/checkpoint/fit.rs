@@ -8,18 +8,19 @@
 use super::dialect::{Dialect, no_names};
 use super::error::refused;
 use super::map::Map;
+use super::neurons::{module_of, neurons};
 use super::order::{Ordered, by_order, kind_of};
+use super::scale::scale_input;
 use super::state::Checkpoint;
 use super::tensor::{Number, Tensor};
 use crate::error::{Error, Result};
 use crate::layer::{Layer, TensorSpec};
 use crate::network::Network;
 use crate::suggest;
-use crate::weights::Weights;
+use crate::weights::{Array, Weights};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::Path;
-use tickless_neuron::Leak;
 
 /// How to assign tensors.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -29,12 +30,22 @@ pub struct FitOptions {
     pub dialect: Option<Dialect>,
     /// Names that the user assigned.
     pub map: Map,
+    /// Whether the input of the file's neurons decays too (SpikingJelly's `decay_input`, sinabs'
+    /// `norm_input`), u = λ·v + (1 − λ)·x, which the file does not say. `None` refuses a file for
+    /// which it matters.
+    pub decay_input: Option<bool>,
 }
 
 impl FitOptions {
     /// Options with a dialect, if any.
     pub fn new(dialect: Option<Dialect>, map: Map) -> Self {
-        Self { dialect, map }
+        Self { dialect, map, decay_input: None }
+    }
+
+    /// The same options for a file whose neurons' input decays too, or not.
+    #[must_use]
+    pub fn with_decay_input(self, decay_input: Option<bool>) -> Self {
+        Self { decay_input, ..self }
     }
 }
 
@@ -76,6 +87,8 @@ pub struct Unused {
     pub why: String,
     /// Whether it is the state or a constant of a module, which no network loads as a weight.
     pub is_state: bool,
+    /// Whether another tensor of its module is used.
+    pub of_matched: bool,
 }
 
 /// The result of an assignment.
@@ -115,15 +128,18 @@ impl Fit {
 /// # Errors
 /// If the map names what file or network do not have; if the given dialect has no names for such a
 /// network; if two parts of the file match equally well; if a matched tensor has a value that is not
-/// finite.
+/// finite; if a learned decay of the file meets a fixed leak of the network; if the file does not say
+/// whether the input of its neurons decays too ([`FitOptions::decay_input`]).
 pub fn fit(checkpoint: &Checkpoint, network: &Network, file: &Path, options: &FitOptions) -> Result<Fit> {
     let names: Vec<&str> = checkpoint.tensors().iter().map(|(n, _)| n.as_str()).collect();
     let places: HashMap<&str, usize> = names.iter().enumerate().map(|(i, n)| (*n, i)).collect();
     let tensors = network.tensors();
-    let mapped = assign_map(&options.map, &names, network)?;
+    let mapped = assign_map(&options.map, checkpoint, &names, network)?;
     let mut free = vec![true; names.len()];
     mapped.iter().flatten().for_each(|i| free[*i] = false);
     let open: Vec<bool> = mapped.iter().map(Option::is_none).collect();
+    // Other frameworks store a learned decay in other words (`super::neurons`).
+    let own = |dialect: Dialect, t: usize| dialect == Dialect::Tickless || tensors[t].2.name != "decay";
 
     let shapes_agree = |tensor: usize, i: usize| checkpoint.tensors()[i].1.shape() == tensors[tensor].2.shape;
     let score = |assigned: &[Option<usize>]| {
@@ -136,14 +152,15 @@ pub fn fit(checkpoint: &Checkpoint, network: &Network, file: &Path, options: &Fi
         let Some(expected) = dialect.names(network) else { continue };
         named_any = true;
         for prefix in prefixes(&names) {
-            let look = |(name, open): (&String, &bool)| {
+            let look = |(t, name): (usize, &String)| {
                 let i = places.get(format!("{prefix}{name}").as_str()).copied();
-                i.filter(|i| *open && free[*i])
+                i.filter(|i| open[t] && own(dialect, t) && free[*i])
             };
-            let assigned: Vec<Option<usize>> = expected.iter().zip(&open).map(look).collect();
+            let assigned: Vec<Option<usize>> = expected.iter().enumerate().map(look).collect();
             let n = score(&assigned);
             // Numbers of modules coincide by chance, so numbers that match only some are no evidence.
-            let partly = dialect.numbers(network) && n < open.iter().filter(|o| **o).count();
+            let asked = open.iter().enumerate().filter(|(t, open)| **open && own(dialect, *t)).count();
+            let partly = dialect.numbers(network) && n < asked;
             if partly && options.dialect.is_none() {
                 continue;
             }
@@ -180,7 +197,7 @@ pub fn fit(checkpoint: &Checkpoint, network: &Network, file: &Path, options: &Fi
     }
     let mut best = best.chosen;
     best.assigned.resize(tensors.len(), None);
-    report(checkpoint, network, file, &mapped, best)
+    report(checkpoint, network, file, options, &mapped, best)
 }
 
 /// The assignment that matches the most tensors so far.
@@ -263,11 +280,19 @@ fn prefixes(names: &[&str]) -> Vec<String> {
 const MOST_PARTS: usize = 8;
 
 /// For each tensor of the network, the index in the file of the one that the map assigns to it.
-fn assign_map(map: &Map, names: &[&str], network: &Network) -> Result<Vec<Option<usize>>> {
+fn assign_map(map: &Map, checkpoint: &Checkpoint, names: &[&str], network: &Network) -> Result<Vec<Option<usize>>> {
     let refuse = |problem: String| Err(Error::Checkpoint { file: map.file.clone(), problem });
     let tensors = network.tensors();
     let mut assigned = vec![None; tensors.len()];
     for (theirs, ours) in &map.pairs {
+        // The constants of neurons are converted, not copied (`super::neurons`).
+        let neurons = ours.strip_suffix(".decay").unwrap_or(ours);
+        let of_neurons = network.find(neurons).is_some_and(|n| matches!(network.nodes()[n].layer, Layer::Neuron(_)));
+        let inner = format!("{theirs}.");
+        let within = || names.iter().find(|n| *n == theirs || n.starts_with(&inner));
+        if of_neurons && within().is_some_and(|name| module_of(checkpoint, name).is_some()) {
+            continue;
+        }
         let mut pairs = Vec::new();
         if let Some(i) = names.iter().position(|n| n == theirs) {
             let Some(t) = tensors.iter().position(|(_, name, _)| name == ours) else {
@@ -320,11 +345,14 @@ fn report(
     checkpoint: &Checkpoint,
     network: &Network,
     file: &Path,
+    options: &FitOptions,
     mapped: &[Option<usize>],
     best: Assignment,
 ) -> Result<Fit> {
     let entries = checkpoint.tensors();
     let tensors = network.tensors();
+    let neurons =
+        neurons(checkpoint, network, file, (&options.map, options.decay_input), (best.dialect, &best.prefix))?;
     let mut fit = Fit {
         dialect: best.dialect,
         prefix: best.prefix,
@@ -333,7 +361,7 @@ fn report(
         matched: Vec::new(),
         missing: Vec::new(),
         unused: Vec::new(),
-        differences: differences(checkpoint, network),
+        differences: neurons.differences,
         weights: Weights::default(),
     };
     // The network's tensor that uses each tensor of the file.
@@ -348,10 +376,19 @@ fn report(
         let shape = tensor.shape().to_vec();
         fit.matched.push(Match { tensor: tensors[t].1.clone(), name: name.clone(), shape, number: tensor.number() });
     }
+    for (t, (node, ours, spec)) in tensors.iter().enumerate().filter(|(t, _)| found[*t].is_none()) {
+        let Some(Ok(decay)) = neurons.decays.get(node).filter(|_| spec.name == "decay") else { continue };
+        used[decay.index] = Some(t);
+        let (name, tensor) = &entries[decay.index];
+        fit.weights.insert(ours, Array::new(spec.shape.clone(), vec![decay.value]));
+        let shape = spec.shape.clone();
+        fit.matched.push(Match { tensor: ours.clone(), name: name.clone(), shape, number: tensor.number() });
+    }
     let left: Vec<&(String, Tensor)> = entries.iter().zip(&used).filter(|(_, u)| u.is_none()).map(|(e, _)| e).collect();
     for (t, (node, ours, spec)) in tensors.iter().enumerate() {
         let why = match found[t] {
             Some(i) if used[i] == Some(t) => continue,
+            None if fit.weights.get(ours).is_some() => continue,
             Some(i) => {
                 let (name, tensor) = &entries[i];
                 format!("`{name}` has shape {:?} in the file, {:?} is needed", tensor.shape(), spec.shape)
@@ -360,13 +397,19 @@ fn report(
                 let layer = &network.nodes()[*node].layer;
                 let order = best.ordered.as_ref().zip(kind_of(layer, spec.name)).and_then(|(o, k)| o.problems.get(&k));
                 let expected = best.expected.get(t).unwrap_or(ours);
-                let looked = match (order, best.ordered.is_some() && best.expected.is_empty()) {
-                    (Some(problem), _) => problem.clone(),
-                    (None, true) => format!("the file's module in this place has no `{}`", spec.name),
-                    (None, false) => format!("the file has no `{expected}`"),
-                };
-                let near = if fit.missing.len() < EXPLAINED { nearest(expected, spec, &left) } else { String::new() };
-                format!("{looked}{near}")
+                let decay = neurons.decays.get(node).filter(|_| spec.name == "decay");
+                if let Some(Err(why)) = decay {
+                    why.clone()
+                } else {
+                    let looked = match (order, best.ordered.is_some() && best.expected.is_empty()) {
+                        (Some(problem), _) => problem.clone(),
+                        (None, true) => format!("the file's module in this place has no `{}`", spec.name),
+                        (None, false) => format!("the file has no `{expected}`"),
+                    };
+                    let near =
+                        if fit.missing.len() < EXPLAINED { nearest(expected, spec, &left) } else { String::new() };
+                    format!("{looked}{near}")
+                }
             }
         };
         fit.missing.push(Missing { tensor: ours.clone(), shape: spec.shape.clone(), why });
@@ -376,10 +419,13 @@ fn report(
         .zip(&used)
         .filter_map(|((name, _), t)| Some((name.rsplit_once('.').map_or("", |p| p.0), (*t)?)))
         .collect();
-    for ((name, tensor), _) in entries.iter().zip(&used).filter(|(_, u)| u.is_none()) {
+    for (i, (name, tensor)) in entries.iter().enumerate().filter(|(i, _)| used[*i].is_none()) {
         let (path, last) = name.rsplit_once('.').unwrap_or(("", name));
-        let is_state = STATE.contains(&last);
-        let why = if is_state {
+        let constant = neurons.constants.get(&i);
+        let is_state = constant.is_some() || STATE.contains(&last);
+        let why = if let Some(node) = constant {
+            format!("a constant of the neurons `{}`, which the recipe states", network.nodes()[*node].name)
+        } else if is_state {
             "a state or constant of its module, not a weight".to_owned()
         } else if found.iter().flatten().any(|i| std::ptr::eq(&entries[*i].1, tensor)) {
             "its shape is not that of its layer".to_owned()
@@ -398,7 +444,16 @@ fn report(
                 format!("no layer has this name; of its shape: {}", open.join(", "))
             }
         };
-        fit.unused.push(Unused { name: name.clone(), shape: tensor.shape().to_vec(), why, is_state });
+        let (name, shape, of_matched) = (name.clone(), tensor.shape().to_vec(), matched_modules.contains_key(path));
+        fit.unused.push(Unused { name, shape, why, is_state, of_matched });
+    }
+    for (node, factor) in neurons.scaled {
+        scale_input(network, &mut fit.weights, node, factor)?;
+        let layer = &network.nodes()[node].name;
+        fit.differences.push(format!(
+            "the input of `{layer}` decays too in the file, so the weights before it are multiplied by {factor:.4}; training \
+             on keeps that factor if the decay changes"
+        ));
     }
     fit.weights.check_values(file)?;
     Ok(fit)
@@ -441,37 +496,4 @@ fn nearest(expected: &str, spec: &TensorSpec, left: &[&(String, Tensor)]) -> Str
     }
     let near: Vec<String> = near.iter().map(|(n, t)| format!("`{n}` {:?}", t.shape())).collect();
     if near.is_empty() { String::new() } else { format!("; nearest: {}", near.join(", ")) }
-}
-
-/// The constants of snnTorch's neurons (`threshold`, `beta`) and of sinabs' (`spike_threshold`,
-/// `min_v_mem`) that differ from the network's, if the file has as many neuron modules as the
-/// network.
-fn differences(checkpoint: &Checkpoint, network: &Network) -> Vec<String> {
-    let spiking = network.spiking();
-    let mut all = Vec::new();
-    for constant in ["threshold", "beta", "spike_threshold", "min_v_mem"] {
-        let found = checkpoint.tensors().iter().filter(|(n, _)| n.rsplit('.').next() == Some(constant));
-        let found: Vec<&(String, Tensor)> = found.collect();
-        if found.len() != spiking.len() || !checkpoint.is_ordered() {
-            continue;
-        }
-        for (node, (name, tensor)) in spiking.iter().zip(found) {
-            let node = &network.nodes()[*node];
-            let Layer::Neuron(neuron) = node.layer else { continue };
-            let ours = match (constant, neuron.leak) {
-                ("threshold" | "spike_threshold", _) if node.thresholds.is_none() => Some(neuron.threshold),
-                ("beta", Leak::Step(lambda)) => Some(lambda),
-                ("beta", Leak::None) => Some(1.0),
-                ("min_v_mem", _) => neuron.v_min,
-                _ => continue,
-            };
-            let one = (tensor.elements() == 1).then(|| checkpoint.array(tensor).ok()).flatten();
-            let Some(theirs) = one.and_then(|a| a.data.first().copied()) else { continue };
-            if ours.is_none_or(|ours| (theirs - ours).abs() > 1e-6 * ours.abs()) {
-                let ours = ours.map_or_else(|| "none".to_owned(), |v| v.to_string());
-                all.push(format!("`{name}` is {theirs} in the file, layer `{}` has {ours}", node.name));
-            }
-        }
-    }
-    all
 }

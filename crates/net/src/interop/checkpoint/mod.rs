@@ -24,15 +24,17 @@ mod fit;
 mod form;
 mod half;
 mod map;
+mod neurons;
 mod order;
 mod safetensors;
+mod scale;
 mod state;
 mod tensor;
 #[cfg(test)]
 mod tests;
 pub mod torch;
 
-pub use dialect::{Dialect, rename};
+pub use dialect::{Dialect, NeuronFramework, rename};
 pub use fit::{Fit, FitOptions, Match, Missing, Unused, fit};
 pub use map::Map;
 pub use state::Checkpoint;

@@ -143,7 +143,7 @@ fn modules(checkpoint: &Checkpoint, free: &[bool]) -> Vec<Module> {
 
 /// Why the order of these modules is not certain, if it is not. Modules whose names differ in
 /// numbers only are ordered by them; others by the order of the file, if it has one.
-fn uncertain(paths: &[&str], ordered: bool) -> Option<String> {
+pub(super) fn uncertain(paths: &[&str], ordered: bool) -> Option<String> {
     let numbered = |path: &&str| parts(path).into_iter().map(|p| p.0).collect::<Vec<_>>();
     let alike = paths.windows(2).all(|w| numbered(&w[0]) == numbered(&w[1]));
     match (alike, ordered) {

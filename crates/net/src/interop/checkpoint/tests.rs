@@ -1,24 +1,32 @@
 //! Tests of matching: names of every dialect, maps, orders, and what is said of the rest.
 
-use super::{Checkpoint, Dialect, Fit, FitOptions, Map, fit, from_bytes, rename, torch};
+use super::{Checkpoint, Dialect, Fit, FitOptions, Map, NeuronFramework, fit, from_bytes, torch};
+use crate::error::{Error, Result};
 use crate::init::{InitScheme, initialise};
 use crate::layer::{Conv, Layer, Linear, Pool};
 use crate::network::{InputKind, Network, NetworkBuilder, NodeId};
+use crate::neuron::model::{learned_decay, learned_lambda};
 use crate::neuron::{Leak, Neuron};
 use crate::shape::Shape;
 use crate::weights::{Array, Weights};
 use crate::zoo::{ZooOptions, build, entries};
+use std::borrow::Borrow;
 use std::path::Path;
 
 const FILE: &str = "net.pt";
 
-fn torch_file(tensors: &[(String, &Array)]) -> Checkpoint {
+/// The names of a network without learned decays.
+fn rename(weights: &Weights, network: &Network, dialect: Dialect) -> Result<Vec<(String, Array)>> {
+    super::rename(weights, network, dialect, None)
+}
+
+fn torch_file(tensors: &[(String, impl Borrow<Array>)]) -> Checkpoint {
     from_bytes(torch::to_bytes(tensors).unwrap(), Path::new(FILE), None).unwrap()
 }
 
-fn safetensors_file(tensors: &[(String, &Array)]) -> Checkpoint {
+fn safetensors_file(tensors: &[(String, impl Borrow<Array>)]) -> Checkpoint {
     let mut named = Weights::default();
-    tensors.iter().for_each(|(name, array)| named.insert(name, Array::clone(array)));
+    tensors.iter().for_each(|(name, array)| named.insert(name, array.borrow().clone()));
     from_bytes(named.to_bytes(None).unwrap(), Path::new(FILE), None).unwrap()
 }
 
@@ -74,7 +82,7 @@ fn every_network_comes_back_with_the_same_bits_in_every_dialect_and_both_formats
                 assert_eq!(guessed.weights, weights, "{} {dialect} {format}, found", entry.name);
                 assert!(!guessed.by_order && guessed.dialect.is_some());
             }
-            let wrapped: Vec<(String, &Array)> = named.iter().map(|(n, a)| (format!("module.{n}"), *a)).collect();
+            let wrapped: Vec<(String, &Array)> = named.iter().map(|(n, a)| (format!("module.{n}"), a)).collect();
             let unwrapped = fitted(&torch_file(&wrapped), &net, &FitOptions::default());
             assert_eq!((unwrapped.prefix.as_str(), unwrapped.weights), ("module.", weights.clone()), "{}", entry.name);
         }
@@ -88,8 +96,8 @@ fn the_names_of_the_papers_code_match_the_residual_network() {
     let weights = weights_of(&net);
     let mut named = rename(&weights, &net, Dialect::Paper).unwrap();
     let counter = Array::full(&[], 7.0);
-    named.insert(5, ("conv.module.1.num_batches_tracked".into(), &counter));
-    let all: Vec<(String, &Array)> = named.iter().map(|(n, a)| (format!("module.{n}"), *a)).collect();
+    named.insert(5, ("conv.module.1.num_batches_tracked".into(), counter));
+    let all: Vec<(String, &Array)> = named.iter().map(|(n, a)| (format!("module.{n}"), a)).collect();
     let found = fitted(&torch_file(&all), &net, &FitOptions::default());
     assert_eq!((found.dialect, found.prefix.as_str(), found.weights), (Some(Dialect::Paper), "module.", weights));
     assert_eq!(found.unused.len(), 1);
@@ -295,8 +303,8 @@ fn one_part_of_a_file_is_matched_and_two_equal_parts_are_refused() {
     let (weights, other) = (weights_of(&net), Array::full(&[3, 3], 0.5));
     let mut before = weights.clone();
     before.tensors.values_mut().flat_map(|a| &mut a.data).for_each(|v| *v += 1.0);
-    let below = |weights: &'static str, all: &[(String, &Array)]| -> Vec<(String, Array)> {
-        all.iter().map(|(n, a)| (format!("{weights}.{n}"), Array::clone(a))).collect()
+    let below = |weights: &'static str, all: &[(String, Array)]| -> Vec<(String, Array)> {
+        all.iter().map(|(n, a)| (format!("{weights}.{n}"), a.clone())).collect()
     };
     let file = |all: &[(String, Array)]| torch_file(&all.iter().map(|(n, a)| (n.clone(), a)).collect::<Vec<_>>());
     for dialect in [Dialect::Tickless, Dialect::Sequential] {
@@ -344,4 +352,234 @@ fn a_huge_name_is_not_compared_with_others() {
     let map = Map::parse("convv = \"conv1\"", Path::new("map.toml")).unwrap();
     let e = fit(&torch_file(&named), &net, Path::new(FILE), &FitOptions::new(None, map)).unwrap_err().to_string();
     assert!(e.len() < 200, "{} bytes", e.len());
+}
+
+/// A chain of two convolutions whose neurons learn their decay.
+fn learning() -> Network {
+    chain(false).map_neurons(|_, n| Neuron { leak: Leak::Learned(0.5), ..n })
+}
+
+/// Weights with the names of `sequential` and, after each convolution, the constants of its neurons.
+fn with_constants(constants: [&[(&str, Array)]; 2]) -> Vec<(String, Array)> {
+    let net = chain(false);
+    let mut all = rename(&weights_of(&net), &net, Dialect::Sequential).unwrap();
+    // conv1 is module 0, its neurons 1, the pool 2, conv2 3, its neurons 4.
+    for (module, constants) in [1, 4].into_iter().zip(constants) {
+        let at = 1 + all.iter().position(|(n, _)| *n == format!("{}.weight", module - 1)).unwrap();
+        let named = constants.iter().map(|(n, a)| (format!("{module}.{n}"), a.clone()));
+        all.splice(at..at, named.collect::<Vec<_>>());
+    }
+    all
+}
+
+fn scalar(v: f32) -> Array {
+    Array::full(&[], v)
+}
+
+fn decays(fit: &Fit) -> [f32; 2] {
+    ["neuron1.decay", "neuron2.decay"].map(|n| learned_lambda(fit.weights.get(n).unwrap().data[0]))
+}
+
+#[test]
+fn a_learned_decay_is_that_of_the_file_in_each_framework_and_both_formats() {
+    let net = learning();
+    let sigmoid = |w: f32| 1.0 / (1.0 + (-w).exp());
+    let cases: [(&str, [f32; 2], [f32; 2]); 4] = [
+        ("w", [0.4, -1.5], [1.0 - sigmoid(0.4), 1.0 - sigmoid(-1.5)]),
+        ("beta", [0.8, 0.3], [0.8, 0.3]),
+        ("tau_mem", [20.0, 2.0], [(-1.0f32 / 20.0).exp(), (-0.5f32).exp()]),
+        ("alpha_mem", [0.9, 0.2], [0.9, 0.2]),
+    ];
+    for (constant, stored, lambdas) in cases {
+        for shape in [&[][..], &[1], &[4]] {
+            if constant == "w" && shape == [4] {
+                continue;
+            }
+            let [one, two] = stored.map(|v| [(constant, Array::full(shape, v))]);
+            let all = with_constants([&one, &two]);
+            for checkpoint in [torch_file(&all), safetensors_file(&all)] {
+                let options = FitOptions::default().with_decay_input(Some(false));
+                let found = fitted(&checkpoint, &net, &options);
+                assert!(found.is_complete() && found.differences.is_empty(), "{found:?}");
+                assert_eq!((found.dialect, found.unused.len()), (Some(Dialect::Sequential), 0), "{constant}");
+                for (got, want) in decays(&found).iter().zip(lambdas) {
+                    assert!((got - want).abs() < 1e-6, "{constant} {shape:?}: {got} for {want}");
+                }
+                assert!(found.matched.iter().any(|m| m.tensor == "neuron2.decay" && m.name == format!("4.{constant}")));
+            }
+        }
+    }
+    // Exactly the trained value, because the parametrisations differ in the sign alone.
+    let all = with_constants([&[("w", scalar(0.4))], &[("w", scalar(-1.5))]]);
+    let found = fitted(&torch_file(&all), &net, &FitOptions::default().with_decay_input(Some(false)));
+    assert_eq!(found.weights.get("neuron2.decay").unwrap().data, [1.5]);
+}
+
+#[test]
+fn an_input_that_decays_too_is_a_factor_of_the_weights_before_and_needs_a_word() {
+    let net = learning();
+    let plain = weights_of(&net);
+    for constant in ["w", "alpha_mem", "tau_mem"] {
+        let value = if constant == "tau_mem" { 2.0 } else { 0.25 };
+        let all = with_constants([&[(constant, scalar(value))], &[(constant, scalar(value))]]);
+        let checkpoint = torch_file(&all);
+        let e = fit(&checkpoint, &net, Path::new(FILE), &FitOptions::default()).unwrap_err();
+        assert!(matches!(&e, Error::DecayInput { name, .. } if *name == format!("1.{constant}")), "{e}");
+        let found = fitted(&checkpoint, &net, &FitOptions::default().with_decay_input(Some(true)));
+        let [lambda, _] = decays(&found);
+        for layer in ["conv1.weight", "conv2.weight"] {
+            let (got, was) = (found.weights.get(layer).unwrap().data[3], plain.get(layer).unwrap().data[3]);
+            assert!((got - was * (1.0 - lambda)).abs() < 1e-6, "{constant}: {got} of {was}");
+        }
+        assert_eq!(found.weights.get("linear1.weight"), plain.get("linear1.weight"));
+        assert!(found.differences.len() == 2 && found.differences[0].contains("`neuron1`"), "{found:?}");
+    }
+    // A neuron without a leak (sinabs' IAF has τ = ∞) has no such factor, and snnTorch none at all.
+    let fixed = chain(false).map_neurons(|_, n| Neuron { leak: Leak::None, threshold: 1.0, ..n });
+    let iaf = [("tau_mem", scalar(f32::INFINITY)), ("spike_threshold", scalar(1.0))];
+    let found = fitted(&torch_file(&with_constants([&iaf, &iaf])), &fixed, &FitOptions::default());
+    assert!(found.is_complete() && found.differences.is_empty(), "{found:?}");
+}
+
+#[test]
+fn a_decay_that_no_layer_can_take_is_refused_or_missing_with_the_reason() {
+    let options = FitOptions::default().with_decay_input(Some(false));
+    let missing = |constants: [&[(&str, Array)]; 2]| {
+        let found = fitted(&torch_file(&with_constants(constants)), &learning(), &options);
+        found.missing.iter().find(|m| m.tensor == "neuron2.decay").unwrap_or_else(|| panic!("{found:?}")).why.clone()
+    };
+    let good = [("beta", scalar(0.5))];
+    let several = [("beta", Array::new(vec![4], vec![0.5, 0.5, 0.25, 0.5]))];
+    let why = missing([&good, &several]);
+    assert!(["`4.beta`", "4 values", "0.25", "0.5"].iter().all(|w| why.contains(w)), "{why}");
+    for value in [0.0, 1.0, 1.5, -0.5, f32::NAN] {
+        let why = missing([&good, &[("beta", scalar(value))]]);
+        assert!(why.contains("`4.beta`") && why.contains("`leak = \"none\"`"), "{value}: {why}");
+    }
+    assert!(missing([&good, &[("threshold", scalar(1.0))]]).contains("`tau_mem`"));
+    assert!(missing([&good, &[]]) != missing([&[], &[]]));
+    // A learned decay that a fixed leak would drop.
+    let all = with_constants([&[("w", scalar(0.4))], &[("w", scalar(0.4))]]);
+    let e = fit(&torch_file(&all), &chain(false), Path::new(FILE), &options).unwrap_err().to_string();
+    assert!(e.contains("`1.w` is λ = 0.401") && e.contains("`neuron1` has 0.9") && e.contains("parametric-lif"), "{e}");
+}
+
+#[test]
+fn constants_that_change_the_meaning_are_said_for_every_framework() {
+    let net = chain(false).map_neurons(|_, n| Neuron { leak: Leak::Step(0.5), threshold: 1.0, ..n });
+    let same: Vec<(&str, Array)> = vec![
+        ("threshold", scalar(1.0)),
+        ("beta", scalar(0.5)),
+        ("graded_spikes_factor", scalar(1.0)),
+        ("reset_mechanism_val", scalar(1.0)),
+    ];
+    let said = |net: &Network, constants: &[(&str, Array)], words: &[&str]| {
+        for checkpoint in [torch_file, safetensors_file].map(|f| f(&with_constants([constants, &same]))) {
+            let found = fitted(&checkpoint, net, &FitOptions::default().with_decay_input(Some(false)));
+            assert!(found.is_complete() && found.unused.iter().all(|u| u.is_state), "{found:?}");
+            assert_eq!(found.differences.len(), usize::from(!words.is_empty()), "{:?}", found.differences);
+            assert!(words.iter().all(|w| found.differences[0].contains(w)), "{:?}", found.differences);
+        }
+    };
+    said(&net, &same, &[]);
+    let wide = |v: f32| Array::full(&[4], v);
+    said(&net, &[("threshold", wide(1.0)), ("beta", wide(0.5))], &[]);
+    for (constant, value, words) in [
+        ("threshold", scalar(2.0), ["`1.threshold` is 2", "`neuron1` has 1"]),
+        ("threshold", Array::new(vec![4], vec![1.0, 1.0, 1.0, 3.0]), ["4 values from 1 to 3", "`neuron1` has 1"]),
+        ("beta", Array::new(vec![4], vec![0.5, 0.5, 0.75, 0.5]), ["4 values from 0.5 to 0.75", "`neuron1` has 0.5"]),
+        ("spike_threshold", scalar(0.5), ["`1.spike_threshold` is 0.5", "`neuron1` has 1"]),
+        ("v_threshold", scalar(0.5), ["`1.v_threshold` is 0.5", "`neuron1` has 1"]),
+        ("tau_mem", scalar(20.0), ["`1.tau_mem` is λ = 0.951", "`neuron1` has 0.5"]),
+        ("alpha_mem", scalar(0.25), ["`1.alpha_mem` is 0.25", "`neuron1` has 0.5"]),
+        ("min_v_mem", scalar(-1.0), ["`1.min_v_mem` is -1", "`neuron1` has none"]),
+    ] {
+        said(&net, &[(constant, value)], &words);
+    }
+    for (constant, value, words) in [
+        ("graded_spikes_factor", 2.0, ["`1.graded_spikes_factor` is 2", "spikes of size 1"]),
+        ("reset_mechanism_val", 0.0, ["`1.reset_mechanism_val` subtracts", "the reset `hard`"]),
+        ("reset_mechanism_val", 2.0, ["`1.reset_mechanism_val` resets nothing", "`neuron1`"]),
+        ("alpha", 0.75, ["`1.alpha` is 0.75", "no synaptic current"]),
+        ("v_offset", 0.5, ["`1.v_offset` is 0.5", "no offset"]),
+        ("R", 5.0, ["`1.R` is 5", "Lapicque"]),
+        ("tau_adapt", 5.0, ["`1.tau_adapt` is 5", "a constant threshold"]),
+    ] {
+        said(&net, &[("threshold", scalar(1.0)), (constant, scalar(value))], &words);
+    }
+    // sinabs without a lower limit, and a recipe with one.
+    let limited = net.map_neurons(|_, n| Neuron { v_min: Some(-1.0), ..n });
+    said(&limited, &[("spike_threshold", scalar(1.0))], &["`1` has no lower limit", "`neuron1` has -1"]);
+    // Modules that cannot be assigned are not passed over in silence.
+    let mut all = with_constants([&same, &same]);
+    all.push(("9.threshold".into(), scalar(1.0)));
+    let renamed: Vec<(String, Array)> = all.into_iter().map(|(n, a)| (format!("x{n}"), a)).collect();
+    let found = fitted(&torch_file(&renamed), &net, &FitOptions::default());
+    assert!(found.differences.len() == 1 && found.differences[0].contains("`x1.threshold`"), "{found:?}");
+}
+
+#[test]
+fn a_map_names_the_neurons_of_a_layer() {
+    let net = learning();
+    let (weights, beta) = (weights_of(&net), [scalar(0.8), scalar(0.3)]);
+    let mut all =
+        named(&weights, &[("a.weight", "conv1.weight"), ("b.weight", "conv2.weight"), ("c.weight", "linear1.weight")]);
+    // In the wrong order, which only the map says.
+    all.extend([("z.beta".to_owned(), &beta[1]), ("y.beta".to_owned(), &beta[0])]);
+    for map in ["y = \"neuron1\"\nz = \"neuron2\"", "y.beta = \"neuron1.decay\"\nz.beta = \"neuron2.decay\""] {
+        let map = Map::parse(map, Path::new("map.toml")).unwrap();
+        let found = fitted(&torch_file(&all), &net, &FitOptions::new(None, map));
+        assert!(found.is_complete(), "{found:?}");
+        let [one, two] = decays(&found);
+        assert!((one - 0.8).abs() < 1e-6 && (two - 0.3).abs() < 1e-6, "{one} {two}");
+    }
+}
+
+#[test]
+fn a_learned_decay_is_exported_in_the_words_of_each_framework_and_comes_back() {
+    let mut nets = vec![(learning(), Dialect::Sequential, "1")];
+    for (name, module) in [("resnet18", "sn1"), ("vgg9", "features.2")] {
+        let net = build(name, &ZooOptions { width: Some(0.05), ..ZooOptions::default() }).unwrap();
+        nets.push((net.map_neurons(|_, n| Neuron { leak: Leak::Learned(0.5), ..n }), Dialect::Torchvision, module));
+    }
+    for (net, dialect, first) in &nets {
+        let mut weights = initialise(net, InitScheme::default_for(net), 5);
+        let learned: Vec<String> = net.tensors().into_iter().map(|t| t.1).filter(|n| n.ends_with(".decay")).collect();
+        for (k, name) in learned.iter().enumerate() {
+            weights.insert(name, Array::full(&[1], learned_decay(0.2 + 0.7 * k as f32 / learned.len() as f32)));
+        }
+        for (framework, tensor) in [
+            (NeuronFramework::SpikingJelly, "w"),
+            (NeuronFramework::SnnTorch, "beta"),
+            (NeuronFramework::Sinabs, "tau_mem"),
+        ] {
+            let named = super::rename(&weights, net, *dialect, Some(framework)).unwrap();
+            let neurons: Vec<&(String, Array)> =
+                named.iter().filter(|(n, _)| n.ends_with(&format!(".{tensor}"))).collect();
+            assert_eq!(neurons.len(), learned.len());
+            assert!(neurons.iter().all(|(_, a)| a.shape.is_empty()));
+            assert!(neurons[0].0.starts_with(&first[..1]), "{}", neurons[0].0);
+            for checkpoint in [torch_file(&named), safetensors_file(&named)] {
+                let found = fitted(&checkpoint, net, &FitOptions::default().with_decay_input(Some(false)));
+                assert!(found.is_complete() && found.unused.is_empty(), "{} {framework}: {found:?}", net.name());
+                for (name, array) in &weights.tensors {
+                    let (got, want) = (&found.weights.get(name).unwrap().data, &array.data);
+                    let near = |a: &f32, b: &f32| a == b || name.ends_with(".decay") && (a - b).abs() < 1e-4;
+                    assert!(got.iter().zip(want).all(|(a, b)| near(a, b)), "{name}");
+                }
+            }
+        }
+        let e = rename(&weights, net, *dialect).unwrap_err().to_string();
+        assert!(e.contains("`neuron1`") || e.contains("layer `"), "{e}");
+        let e = super::rename(&weights, net, Dialect::Paper, Some(NeuronFramework::SnnTorch));
+        assert!(e.is_err(), "the paper's names have none for neurons");
+    }
+    let resnet = super::rename(
+        &initialise(&nets[1].0, InitScheme::default_for(&nets[1].0), 1),
+        &nets[1].0,
+        Dialect::Torchvision,
+        Some(NeuronFramework::SpikingJelly),
+    );
+    let names: Vec<String> = resnet.unwrap().into_iter().map(|p| p.0).filter(|n| n.ends_with(".w")).collect();
+    assert_eq!(names[..4], ["sn1.w", "layer1.0.sn1.w", "layer1.0.sn2.w", "layer1.1.sn1.w"]);
 }

@@ -7,7 +7,8 @@
 //! - a text in the metadata that names one framework;
 //! - `LIF` with τ of a second or more and r = 1: sinabs counts τ in steps;
 //! - `IF` with r = 1/Δt = 10,000: SpikingJelly;
-//! - `LIF` with r = τ/Δt at Δt = 0.1 ms: snnTorch;
+//! - `LIF` with r = τ/Δt at Δt = 0.1 ms, at least one of them in f32: snnTorch (SpikingJelly writes the
+//!   same for `decay_input=False`, but all of it in f64);
 //! - `SumPool2d` between `IF`s with r = 1: of the exporters, only sinabs writes both;
 //! - `Flatten` from dimension 1 of a map to the end: Norse counts the batch as a dimension;
 //! - a nested graph of `lif` and `w_rec`: snnTorch's recurrent layers.
@@ -154,7 +155,8 @@ fn structure(nodes: &[&Node]) -> Vec<(Reader, String)> {
         let each = tau.iter().zip(*r).all(|(t, r)| near(*r, t / Reader::SnnTorch.dt()) && *r != 1.0);
         tau.len() == r.len() && !tau.is_empty() && each
     };
-    if !lifs.is_empty() && lifs.iter().all(of_step) {
+    let single = |n: &&Node| matches!(n, Node::Lif { tau, r, .. } if !tau.double || !r.double);
+    if nodes.iter().any(single) && lifs.iter().all(of_step) {
         all.push((Reader::SnnTorch, "its `LIF` have r = τ/Δt for a step of 0.1 ms".to_owned()));
     }
     let sums = nodes.iter().any(|n| matches!(n, Node::SumPool2d(_)));
@@ -189,6 +191,18 @@ mod tests {
         Node::Lif { tau: full(tau), r: full(r), leak: full(0.0), threshold: full(1.0), reset: full(0.0) }
     }
 
+    fn in_f64(node: Node) -> Node {
+        let double = |t: Tensor| Tensor { double: true, ..t };
+        match node {
+            Node::Lif { tau, r, leak, threshold, reset } => {
+                let (tau, r) = (double(tau), double(r));
+                Node::Lif { tau, r, leak, threshold, reset }
+            }
+            Node::If { r, threshold, reset } => Node::If { r: double(r), threshold, reset },
+            other => other,
+        }
+    }
+
     fn integrator(r: f64) -> Node {
         let full = |v| Tensor::full(&[2], v);
         Node::If { r: full(r), threshold: full(1.0), reset: full(0.0) }
@@ -212,6 +226,10 @@ mod tests {
             (vec![integrator(1.0)], None),
             (vec![lif(0.0025, 1.0)], None),
             (vec![lif(0.0025, 24.02)], None),
+            // snnTorch and SpikingJelly write these, SpikingJelly in f64.
+            (vec![lif(4e-4, 4.0), in_f64(lif(4e-4, 4.0))], Some(Reader::SnnTorch)),
+            (vec![in_f64(lif(4e-4, 4.0))], None),
+            (vec![in_f64(integrator(1e4)), in_f64(lif(4e-4, 4.0))], Some(Reader::SpikingJelly)),
             // Evidence for two writers identifies neither.
             (vec![integrator(1e4), lif(20.0, 1.0)], None),
         ];

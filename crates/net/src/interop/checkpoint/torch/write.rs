@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::weights::Array;
+use std::borrow::Borrow;
 use std::io::{Cursor, Write};
 use std::path::Path;
 use zip::write::SimpleFileOptions;
@@ -12,7 +13,7 @@ use zip::{CompressionMethod, ZipWriter};
 ///
 /// # Errors
 /// If the archive cannot be written.
-pub fn to_bytes(tensors: &[(String, &Array)]) -> Result<Vec<u8>> {
+pub fn to_bytes(tensors: &[(String, impl Borrow<Array>)]) -> Result<Vec<u8>> {
     let unwritable = |e: &dyn std::fmt::Display| Error::Checkpoint {
         file: Path::new("<memory>").to_owned(),
         problem: format!("cannot be written as a zip archive: {e}"),
@@ -31,6 +32,7 @@ pub fn to_bytes(tensors: &[(String, &Array)]) -> Result<Vec<u8>> {
     member("data.pkl", &pickle(tensors))?;
     member("byteorder", b"little")?;
     for (key, (_, array)) in tensors.iter().enumerate() {
+        let array: &Array = array.borrow();
         let bytes: Vec<u8> = array.data.iter().flat_map(|v| v.to_le_bytes()).collect();
         member(&format!("data/{key}"), &bytes)?;
     }
@@ -39,10 +41,11 @@ pub fn to_bytes(tensors: &[(String, &Array)]) -> Result<Vec<u8>> {
 }
 
 /// The pickle, protocol 2, without references to earlier values.
-fn pickle(tensors: &[(String, &Array)]) -> Vec<u8> {
+fn pickle(tensors: &[(String, impl Borrow<Array>)]) -> Vec<u8> {
     let mut out = vec![0x80, 2];
     out.extend(b"ccollections\nOrderedDict\n)R(");
     for (key, (name, array)) in tensors.iter().enumerate() {
+        let array: &Array = array.borrow();
         text(&mut out, name);
         out.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
         text(&mut out, "storage");
