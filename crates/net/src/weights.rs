@@ -23,7 +23,9 @@ use crate::error::{Error, Result};
 use crate::layer::Layer;
 use crate::network::Network;
 use crate::neuron::Leak;
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::tensor::View;
+use safetensors::{Dtype, SafeTensors};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hasher;
 use std::path::Path;
@@ -193,29 +195,7 @@ impl Weights {
 
     /// The checksum of the tensors and the header's texts (see the [module](self)).
     fn checksum(&self, metadata: &BTreeMap<String, String>) -> String {
-        let mut hash = XxHash3_64::with_seed(0);
-        let number = |hash: &mut XxHash3_64, n: usize| hash.write(&(n as u64).to_le_bytes());
-        let text = |hash: &mut XxHash3_64, s: &str| {
-            number(hash, s.len());
-            hash.write(s.as_bytes());
-        };
-        let mut buffer = Vec::new();
-        for (name, array) in &self.tensors {
-            text(&mut hash, name);
-            text(&mut hash, "F32");
-            number(&mut hash, array.shape.len());
-            array.shape.iter().for_each(|n| number(&mut hash, *n));
-            for values in array.data.chunks(1 << 14) {
-                buffer.clear();
-                buffer.extend(values.iter().flat_map(|v| v.to_le_bytes()));
-                hash.write(&buffer);
-            }
-        }
-        for (key, value) in metadata.iter().filter(|(key, _)| *key != CHECKSUM) {
-            text(&mut hash, key);
-            text(&mut hash, value);
-        }
-        format!("xxh3-64:{:016x}", hash.finish())
+        checksum(self.tensors.iter().map(|(name, array)| (name.as_str(), array)), metadata)
     }
 
     /// The bytes of a safetensors file; its header contains `metadata` and the checksum.
@@ -223,21 +203,75 @@ impl Weights {
     /// # Errors
     /// If the format does not allow a tensor's name.
     pub fn to_bytes(&self, metadata: Option<HashMap<String, String>>) -> Result<Vec<u8>> {
-        let mut metadata: BTreeMap<String, String> = metadata.unwrap_or_default().into_iter().collect();
-        metadata.insert(CHECKSUM.to_owned(), self.checksum(&metadata));
-        let bytes: Vec<(&String, Vec<u8>, &Vec<usize>)> = self
-            .tensors
-            .iter()
-            .map(|(k, a)| (k, a.data.iter().flat_map(|v| v.to_le_bytes()).collect(), &a.shape))
-            .collect();
-        let unwritable =
-            |e: safetensors::SafeTensorError| Error::WeightFile { file: "<memory>".into(), problem: format!("{e:?}") };
-        let mut views = Vec::with_capacity(bytes.len());
-        for (name, data, shape) in &bytes {
-            views.push((name.as_str(), TensorView::new(Dtype::F32, (*shape).clone(), data).map_err(unwritable)?));
-        }
-        safetensors::serialize(views, Some(metadata.into_iter().collect())).map_err(unwritable)
+        let tensors = self.tensors.iter().map(|(name, array)| (name.clone(), array)).collect();
+        bytes_of(&tensors, metadata.unwrap_or_default())
     }
+}
+
+/// The bytes of a safetensors file of tensors that lie in several places, as
+/// [`Weights::to_bytes`]. No tensor is copied as a whole before it is written, so the memory needed is
+/// that of the result.
+///
+/// # Errors
+/// As [`Weights::to_bytes`].
+pub fn bytes_of(tensors: &BTreeMap<String, &Array>, metadata: HashMap<String, String>) -> Result<Vec<u8>> {
+    let unwritable = |problem: String| Error::WeightFile { file: "<memory>".into(), problem };
+    if let Some((name, _)) = tensors.iter().find(|(_, a)| a.shape.iter().product::<usize>() != a.data.len()) {
+        return Err(unwritable(format!("the shape of `{name}` does not fit the number of its values")));
+    }
+    let mut metadata: BTreeMap<String, String> = metadata.into_iter().collect();
+    let sum = checksum(tensors.iter().map(|(name, array)| (name.as_str(), *array)), &metadata);
+    metadata.insert(CHECKSUM.to_owned(), sum);
+    let views = tensors.iter().map(|(name, array)| (name.as_str(), LittleEndian(array)));
+    safetensors::serialize(views, Some(metadata.into_iter().collect())).map_err(|e| unwritable(format!("{e:?}")))
+}
+
+/// A tensor whose bytes are made when they are written.
+struct LittleEndian<'a>(&'a Array);
+
+impl View for LittleEndian<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.0.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        self.0.data.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into()
+    }
+
+    fn data_len(&self) -> usize {
+        size_of_val(self.0.data.as_slice())
+    }
+}
+
+/// The checksum of tensors, which come in the order of their names, and of the header's texts.
+fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, &'a Array)>, metadata: &BTreeMap<String, String>) -> String {
+    let mut hash = XxHash3_64::with_seed(0);
+    let number = |hash: &mut XxHash3_64, n: usize| hash.write(&(n as u64).to_le_bytes());
+    let text = |hash: &mut XxHash3_64, s: &str| {
+        number(hash, s.len());
+        hash.write(s.as_bytes());
+    };
+    let mut buffer = Vec::new();
+    for (name, array) in tensors {
+        text(&mut hash, name);
+        text(&mut hash, "F32");
+        number(&mut hash, array.shape.len());
+        array.shape.iter().for_each(|n| number(&mut hash, *n));
+        for values in array.data.chunks(1 << 14) {
+            buffer.clear();
+            buffer.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+            hash.write(&buffer);
+        }
+    }
+    for (key, value) in metadata.iter().filter(|(key, _)| *key != CHECKSUM) {
+        text(&mut hash, key);
+        text(&mut hash, value);
+    }
+    format!("xxh3-64:{:016x}", hash.finish())
 }
 
 /// The content of a safetensors file whose checksum was verified, if it has one.
@@ -362,7 +396,7 @@ mod tests {
     #[test]
     fn a_file_of_another_program_has_no_checksum_and_is_read() {
         let data: Vec<u8> = [1.0f32, 2.0].iter().flat_map(|v| v.to_le_bytes()).collect();
-        let view = TensorView::new(Dtype::F32, vec![2], &data).unwrap();
+        let view = safetensors::tensor::TensorView::new(Dtype::F32, vec![2], &data).unwrap();
         let bytes = safetensors::serialize([("a.weight", view)], None).unwrap();
         let read = WeightFile::from_bytes(&bytes, Path::new("w")).unwrap();
         assert!(!read.has_checksum && read.weights.tensors["a.weight"].data == [1.0, 2.0]);

@@ -12,10 +12,11 @@ use crate::error::{Error, Result};
 use crate::run::conditions::Conditions;
 use crate::run::train_plan::TrainPlan;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use tickless_net::recipe::{Recipe, Select};
-use tickless_net::{Network, WeightFile, Weights};
+use tickless_net::weights::bytes_of;
+use tickless_net::{Array, Network, WeightFile, Weights};
 
 /// Format version, raised when the meaning of a field changes.
 const VERSION: u32 = 2;
@@ -145,12 +146,12 @@ impl Checkpoint {
     /// # Errors
     /// If a value is not finite, or the file cannot be written; the old file then stays.
     pub fn write(&self, file: &Path) -> Result<()> {
-        let mut all = Weights::default();
+        let mut all: BTreeMap<String, &Array> = BTreeMap::new();
         let parts = [("now", Some(&self.weights)), ("optimiser", Some(&self.optimiser)), ("best", self.best.as_ref())];
         for (prefix, weights) in parts {
             weights.map_or(Ok(()), |w| w.check_values(file))?;
             for (name, array) in weights.into_iter().flat_map(|w| &w.tensors) {
-                all.insert(format!("{prefix}.{name}"), array.clone());
+                all.insert(format!("{prefix}.{name}"), array);
             }
         }
         let json = |value: serde_json::Result<String>| {
@@ -165,7 +166,7 @@ impl Checkpoint {
             ("optimiser_steps".to_owned(), self.optimiser_steps.to_string()),
             ("has_best".to_owned(), self.best.is_some().to_string()),
         ]);
-        let bytes = all.to_bytes(Some(header))?;
+        let bytes = bytes_of(&all, header)?;
         tickless_files::write(file, &bytes).map_err(|e| Error::io(file, e))
     }
 
