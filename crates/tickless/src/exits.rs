@@ -2,7 +2,7 @@
 //! temperature of the probabilities, and the policy of a learned exit.
 //!
 //! Both are fitted on the first validation samples once and kept in the run
-//! ([`temperature::FILE`](crate::temperature::FILE)), so every command stops a sample at the same
+//! ([`temperature::FILE`]), so every command stops a sample at the same
 //! moment. A policy belongs to one operating point, because its features change with T. Without a
 //! validation part there is no policy: the training samples are those that the network has been
 //! fitted to, so it is right there more often and sooner than elsewhere.
