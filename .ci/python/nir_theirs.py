@@ -4,20 +4,19 @@
     python3 .ci/python/nir_theirs.py EXAMPLE
 
 EXAMPLE is the built example `nir_nodes` of tickless-net. Each case is a network of one framework that
-has the nodes which its exporter writes: `sinabs.to_nir` (Affine, Conv1d, Conv2d, IF, LIF, LI,
-SumPool2d, Flatten), `snntorch.export_to_nir` (Affine, Linear, Conv2d, AvgPool2d, Flatten, LIF, CubaLIF
+has the nodes which its exporter writes: `sinabs.to_nir` (Affine, Conv1d, Conv2d, IF, LIF, SumPool2d,
+Flatten; no case has its LI), `snntorch.export_to_nir` (Affine, Linear, Conv2d, AvgPool2d, Flatten, LIF, CubaLIF
 and the nested graphs of recurrent layers) and `spikingjelly…export_to_nir` (Affine, Linear, Conv1d,
 Conv2d, AvgPool2d, Flatten, IF, LIF, also of `ParametricLIFNode`, and CubaLIF). The framework runs the
-network; this library reads the graph and must give the same spikes in every step, or the same
-potential of a readout within 1e-4.
+network; this library reads the graph and must give the same spikes in every step.
 
 It needs the packages of `.ci/extra golden`.
 
 What the exporters do not write is restored here by the shapes of the case: sinabs and snnTorch leave
 the input shape of a convolution and of `Flatten` unset and give numbers without dimensions, and nir
-writes no such file. Settings that
-NIR cannot say are those that the framework itself restores from a graph: sinabs' lower limit of IAF is
--θ and its LIF takes the input as it is; SpikingJelly resets to zero.
+writes no such file. Settings that NIR cannot say are those that the framework itself restores from a
+graph: sinabs' lower limit of IAF is -θ and its LIF takes the input as it is; SpikingJelly resets to
+zero.
 """
 
 import contextlib
