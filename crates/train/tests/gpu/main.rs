@@ -91,6 +91,8 @@ fn near_a_tie(op: NeuronOp, current: &[f32], i: usize, margin: f32) -> bool {
             Reset::Hard if s > 0.0 => 0.0,
             Reset::Hard => u,
             Reset::Soft => u - theta * s,
+            // They have no GPU form, so they run through the tensor library on every device.
+            Reset::SoftDelayed | Reset::SoftRepeated => unreachable!("not among the neurons of this test"),
         };
         let limit = op.neuron.v_min.map_or(f32::INFINITY, |limit| (r - limit).abs());
         (u - multiple).abs().min(edge).min(limit) < margin
