@@ -97,7 +97,7 @@ fn resolved(
     temperature: Temperature,
     policy: Option<ExitPolicy>,
 ) -> Result<Vec<(ExitAt, Exit)>> {
-    let one = |exit: &ExitAt| {
+    let resolve = |exit: &ExitAt| {
         let rule = exit.rule.with(policy).ok_or(Error::NoValidation)?;
         Ok((
             *exit,
@@ -107,7 +107,7 @@ fn resolved(
             },
         ))
     };
-    exits.iter().map(one).collect()
+    exits.iter().map(resolve).collect()
 }
 
 /// The confidence of an event-driven run.

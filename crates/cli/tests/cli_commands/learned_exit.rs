@@ -1,6 +1,7 @@
 //! The learned exit: a policy that is fitted on the validation part alone, kept in the run, and used
 //! by every command, at time steps and in event time.
 
+use crate::tune::{loaded, validated};
 use serde_json::Value;
 use tickless::events::Split;
 use tickless::events::formats::encode;
@@ -9,20 +10,9 @@ use tickless::net::{ExitRule, LeakRule};
 use tickless::train::device::device;
 use tickless::train::evaluate::{Setting, over_time};
 use tickless::train::progress::Silent;
-use tickless::train::run::{Loaded, RunFolder};
+use tickless::train::run::Loaded;
 use tickless::{ExitAt, OperatingPoint};
 use tickless_testing::command::{Scratch, number};
-
-/// A run with a validation part of 30 samples, in the folder `run`.
-fn validated() -> Scratch {
-    let scratch = Scratch::small();
-    scratch.ok(&["train", "small.toml", "--epochs", "8", "--output", "run", "--set", "data.validation=0.3"]);
-    scratch
-}
-
-fn loaded(scratch: &Scratch) -> Loaded {
-    RunFolder::open(&scratch.at("run")).unwrap().load().unwrap()
-}
 
 fn sweep(json: &Value, key: &str) -> Vec<f64> {
     json["rows"].as_array().unwrap().iter().map(|row| number(row, key)).collect()

@@ -13,13 +13,13 @@ use tickless::tune::{Plan, tune};
 use tickless_testing::command::{Scratch, number};
 
 /// A run with a validation part of 30 samples, in the folder `run`.
-fn validated() -> Scratch {
+pub(crate) fn validated() -> Scratch {
     let scratch = Scratch::small();
     scratch.ok(&["train", "small.toml", "--epochs", "8", "--output", "run", "--set", "data.validation=0.3"]);
     scratch
 }
 
-fn loaded(scratch: &Scratch) -> Loaded {
+pub(crate) fn loaded(scratch: &Scratch) -> Loaded {
     RunFolder::open(&scratch.at("run")).unwrap().load().unwrap()
 }
 
