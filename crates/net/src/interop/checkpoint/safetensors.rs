@@ -40,6 +40,10 @@ pub(super) fn from_bytes(bytes: Vec<u8>, file: &Path) -> Result<Checkpoint> {
             Dtype::I32 => Number::I32,
             Dtype::I64 => Number::I64,
             Dtype::U8 => Number::U8,
+            Dtype::U16 => Number::U16,
+            Dtype::U32 => Number::U32,
+            Dtype::U64 => Number::U64,
+            Dtype::C64 => Number::Complex64,
             Dtype::BOOL => Number::Bool,
             other => {
                 let problem = format!("tensor `{name}` is {other:?}, which weights cannot be; save it as float32");

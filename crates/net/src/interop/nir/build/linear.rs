@@ -41,16 +41,18 @@ impl Build<'_> {
     /// Stores a bias unless it is zero everywhere, and returns whether the layer has one.
     fn bias(&mut self, name: &str, bias: Option<&Tensor>, out: usize, from: &Value) -> Result<bool> {
         let Some(bias) = bias else { return Ok(false) };
-        if bias.data.len() != out {
-            return self.refuse(name, format!("its bias has {} values for {out} outputs", bias.data.len()));
-        }
-        if bias.is_zero() {
+        if bias.is_zero() && matches!(bias.data.len(), n if n == 1 || n == out) {
             return Ok(false);
         }
+        let data = match bias.data[..] {
+            [one] => vec![one as f32; out],
+            _ if bias.data.len() == out => bias.to_f32(),
+            _ => return self.refuse(name, format!("its bias has {} values for {out} outputs", bias.data.len())),
+        };
         if let Some(filter) = &from.filter {
             return self.refuse(name, filter.problem("is followed by a bias"));
         }
-        self.weights.insert(format!("{name}.bias"), Array { shape: vec![out], data: bias.to_f32() });
+        self.weights.insert(format!("{name}.bias"), Array { shape: vec![out], data });
         Ok(true)
     }
 
