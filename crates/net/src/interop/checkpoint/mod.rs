@@ -26,6 +26,7 @@ mod half;
 mod map;
 mod neurons;
 mod order;
+mod recurrent_bias;
 mod safetensors;
 mod scale;
 mod state;

@@ -66,9 +66,14 @@ pub(super) fn by_order(checkpoint: &Checkpoint, free: &[bool], network: &Network
             .map(|((node, ..), _)| *node)
             .collect();
         ours.dedup();
-        let found: Vec<&Module> = theirs.iter().filter(|m| m.kind == kind).collect();
+        let mut found: Vec<&Module> = theirs.iter().filter(|m| m.kind == kind).collect();
         if ours.is_empty() {
             continue;
+        }
+        if ours.len() != found.len() {
+            // A module that a network holds twice, such as in a `Sequential` of its members, has two names.
+            let alone = distinct(&found, checkpoint);
+            found = if alone.len() == ours.len() { alone } else { found };
         }
         if ours.len() != found.len() {
             let problem = format!(
@@ -101,6 +106,25 @@ pub(super) fn by_order(checkpoint: &Checkpoint, free: &[bool], network: &Network
     }
     Some(result)
 }
+
+/// The modules whose tensors are not those of an earlier one.
+fn distinct<'a>(modules: &[&'a Module], checkpoint: &Checkpoint) -> Vec<&'a Module> {
+    let view = |i: usize| &checkpoint.tensors()[i].1;
+    let equal = |a: &Module, b: &Module| {
+        a.tensors.len() == b.tensors.len()
+            && a.tensors.iter().zip(&b.tensors).all(|((n, i), (m, j))| n == m && view(*i) == view(*j))
+    };
+    let mut alone: Vec<&Module> = Vec::new();
+    for module in modules.iter().take(MOST_COMPARED) {
+        if !alone.iter().any(|other| equal(other, module)) {
+            alone.push(module);
+        }
+    }
+    alone
+}
+
+/// Most modules that are compared with each other.
+const MOST_COMPARED: usize = 1024;
 
 /// A module of a file with weights.
 struct Module {

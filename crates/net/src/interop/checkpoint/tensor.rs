@@ -11,7 +11,7 @@ use std::ops::Range;
 use tickless_words::words;
 
 /// The type of a tensor's numbers, with PyTorch's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Number {
     /// `float32`.
@@ -83,7 +83,7 @@ words!(serde Number, "type of number", {
 });
 
 /// The bytes of a storage within the file, and how its numbers are stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Storage {
     /// Where the bytes lie in the file.
     pub bytes: Range<usize>,
@@ -101,7 +101,7 @@ impl Storage {
 }
 
 /// A view of a storage of a checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Tensor {
     storage: Storage,
     offset: usize,
