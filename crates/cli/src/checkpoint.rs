@@ -5,7 +5,7 @@ use crate::output::say;
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
-use tickless_net::interop::checkpoint::{self, Dialect, Fit, FitOptions, Map, Missing, Unused};
+use tickless_net::interop::checkpoint::{self, Dialect, Effect, Fit, FitOptions, Map, Missing, Unused};
 use tickless_net::{Network, Weights};
 use tickless_train::run::{Base, RunFacts, RunFolder};
 
@@ -171,7 +171,7 @@ pub fn check_complete(fit: &Fit, file: &Path, recipe: &Path) -> Result<()> {
 }
 
 fn check_whole(fit: &Fit, file: &Path, recipe: &Path) -> Result<()> {
-    let Some(Unused { name, why, .. }) = fit.unused.iter().find(|u| u.alters) else { return Ok(()) };
+    let Some(Unused { name, why, .. }) = fit.unused.iter().find(|u| u.effect == Effect::Certain) else { return Ok(()) };
     bail!(
         "{}: `{name}` would be left out, and without it the network of the file computes something else: {why}; or start a \
          training without it: `tickless train {} --from {}`",
@@ -181,9 +181,9 @@ fn check_whole(fit: &Fit, file: &Path, recipe: &Path) -> Result<()> {
     )
 }
 
-/// One line on the tensors of the file that no layer uses, if there are any besides states.
+/// One line on the tensors of the file that no layer uses and whose effect is unknown, if there are any.
 pub fn left_out(fit: &Fit) -> Option<String> {
-    let unused: Vec<&Unused> = fit.unused.iter().filter(|u| !u.is_state).collect();
+    let unused: Vec<&Unused> = fit.unused.iter().filter(|u| u.effect == Effect::Unknown).collect();
     let first = unused.first()?;
     let (name, are) = (first.name.replace('\n', "\\n"), if unused.len() == 1 { "tensor is" } else { "tensors are" });
     Some(format!(

@@ -92,6 +92,19 @@ fn compare(folder: &Path) -> Result<(), Box<dyn Error>> {
         let x: Vec<Map> = rows_of(&answer, "x").into_iter().map(|data| Map { shape, data }).collect();
         let ours = clocked::run(&theirs.network, &theirs.weights, &x, Some(100.0)).steps;
         let expected = rows_of(&answer, "y");
+        if let Some(sum) = answer["sum"].as_array() {
+            // A readout of potentials, of which only the sum over time is the same.
+            let sum: Vec<f64> = sum.iter().filter_map(Value::as_f64).collect();
+            let own: Vec<f64> = (0..sum.len()).map(|k| ours.iter().map(|step| step[k]).sum()).collect();
+            let worst = sum.iter().zip(&own).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            let same = worst < 1e-4 && sum.iter().any(|v| v.abs() > 1.0) && ours[0].len() == sum.len();
+            failed += usize::from(!same || evidence == "MISTAKEN");
+            println!(
+                "{name}: sums over time are {worst:.1e} apart, {}; {evidence}",
+                if same { "equal" } else { "DIFFER" }
+            );
+            continue;
+        }
         let spikes: f64 = expected.iter().flatten().sum();
         let same = ours == expected && spikes > 0.0;
         failed += usize::from(!same || evidence == "MISTAKEN");

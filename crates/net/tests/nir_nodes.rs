@@ -560,6 +560,26 @@ fn a_vector_and_a_map_of_as_many_values_are_not_summed() {
 }
 
 #[test]
+fn the_batch_that_norse_writes_is_no_dimension() {
+    let vector = |door: &[usize]| chain(door, vec![("fc", linear(3, 2, 1)), ("lif", lif(&[3], 8e-3))], &[3]);
+    let c = Conv2d {
+        weight: mixed(&[3, 2, 3, 3], 1),
+        bias: full(&[3], 0.0),
+        stride: (1, 1),
+        padding: Padding::Same,
+        dilation: (1, 1),
+        groups: 1,
+        input: None,
+    };
+    let map = |door: &[usize]| chain(door, vec![("c", Node::Conv2d(c.clone())), ("lif", lif(&[1], 8e-3))], &[3, 4, 5]);
+    let norse = |graph: &Graph| import_with(graph, &options(Dialect::Of(Reader::Norse)));
+    assert_eq!(norse(&vector(&[1, 2])).unwrap(), norse(&vector(&[2])).unwrap());
+    assert_eq!(norse(&map(&[1, 2, 4, 5])).unwrap(), norse(&map(&[2, 4, 5])).unwrap());
+    // Other frameworks leave the batch out, and a batch of several samples is not one.
+    assert!(import(&vector(&[1, 2])).is_err() && norse(&map(&[2, 2, 4, 5])).is_err());
+}
+
+#[test]
 fn a_bias_of_one_value_is_that_of_every_output() {
     let affine = |shape: &[usize], v: f64| Node::Affine { weight: mixed(&[3, 2], 1), bias: full(shape, v) };
     let net =

@@ -20,8 +20,9 @@ use crate::network::Network;
 use crate::suggest;
 use crate::weights::{Array, Weights};
 use serde::Serialize;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
+use tickless_words::words;
 
 /// How to assign tensors.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -90,10 +91,23 @@ pub struct Unused {
     pub is_state: bool,
     /// Whether another tensor of its module is used.
     pub of_matched: bool,
-    /// Whether the file's network certainly computes something else without it: a bias other than 0
-    /// of a module that is used, or a batch norm.
-    pub alters: bool,
+    /// Whether the file's network computes something else without it.
+    pub effect: Effect,
 }
+
+/// Whether a network computes something else without a tensor of its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Effect {
+    /// No: it is a state, a bias of zeros or another name of a tensor that is used.
+    None,
+    /// The file does not say, because the module may be no part of the network.
+    Unknown,
+    /// Yes: it is a bias of a module that is used, or a norm.
+    Certain,
+}
+
+words!(serde Effect, "effect of a tensor", { None = "none", Unknown = "unknown", Certain = "certain" });
 
 /// The result of an assignment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -429,15 +443,16 @@ fn report(
         entries.iter().zip(&used).filter(|(_, u)| u.is_some()).map(|((name, t), _)| (t, name.as_str())).collect();
     // A norm beside the part of the file that is used belongs to another network.
     let shared = shared_start(&fit.matched).to_owned();
-    let norms: HashSet<&str> = entries.iter().filter_map(|(name, _)| name.strip_suffix(".running_var")).collect();
+    let norms = norms(entries);
     for (i, (name, tensor)) in entries.iter().enumerate().filter(|(i, _)| used[*i].is_none()) {
         let (path, last) = name.rsplit_once('.').unwrap_or(("", name));
         let constant = neurons.constants.get(&i);
         let is_state = constant.is_some() || STATE.contains(&last);
         let of_matched = matched_modules.contains_key(path);
         let same = used_views.get(tensor).filter(|_| tensor.elements() > 0);
-        let norm = !of_matched && name.starts_with(&shared) && norms.contains(path);
-        let is_bias = last == "bias" && of_matched && !is_zero(checkpoint, file, name, tensor)?;
+        let norm = norms.get(path).filter(|_| !of_matched && name.starts_with(&shared));
+        let is_bias = last == "bias" && of_matched;
+        let is_zero = is_bias && is_zero(checkpoint, file, name, tensor)?;
         let why = if let Some(node) = constant {
             format!("a constant of the neurons `{}`, which the recipe states", network.nodes()[*node].name)
         } else if is_state {
@@ -448,8 +463,8 @@ fn report(
             "its shape is not that of its layer".to_owned()
         } else if let Some(why) = no_bias.get(&i) {
             why.clone()
-        } else if norm {
-            "a norm that no layer of the recipe is; set `norm = true` where it stands".to_owned()
+        } else if let Some(kind) = norm {
+            (*kind).to_owned()
         } else if let Some(t) = matched_modules.get(path) {
             let layer = &network.nodes()[tensors[*t].0].name;
             match last {
@@ -466,9 +481,13 @@ fn report(
             }
         };
         let is_state = is_state || same.is_some();
-        let alters = !is_state && (norm || is_bias);
+        let effect = match () {
+            () if is_state || is_zero => Effect::None,
+            () if is_bias || norm.is_some() => Effect::Certain,
+            () => Effect::Unknown,
+        };
         let (name, shape) = (name.clone(), tensor.shape().to_vec());
-        fit.unused.push(Unused { name, shape, why, is_state, of_matched, alters });
+        fit.unused.push(Unused { name, shape, why, is_state, of_matched, effect });
     }
     for (node, factor) in neurons.scaled {
         scale_input(network, &mut fit.weights, node, factor)?;
@@ -501,6 +520,22 @@ fn add(biases: Biases, checkpoint: &Checkpoint, fit: &mut Fit, used: &mut [Optio
         fit.weights.insert(&bias.tensor, bias.values);
     }
     biases.left
+}
+
+/// The modules of a file that scale each channel, and why each is no layer if none is.
+fn norms(entries: &[(String, Tensor)]) -> HashMap<&str, &'static str> {
+    let mut all: HashMap<&str, &str> = HashMap::new();
+    for (name, tensor) in entries {
+        let Some((path, last)) = name.rsplit_once('.') else { continue };
+        if last == "running_var" {
+            all.insert(path, "a batch norm that no layer of the recipe is; set `norm = true` where it stands");
+        } else if last == "weight" && tensor.shape().len() == 1 {
+            all.entry(path).or_insert(
+                "a factor of each channel (a norm without running statistics, a learned slope) that no layer of the recipe is",
+            );
+        }
+    }
+    all
 }
 
 /// The leading components that the names of all matched tensors share, with the dot after them.

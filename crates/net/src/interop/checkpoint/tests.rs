@@ -1,6 +1,6 @@
 //! Tests of matching: names of every dialect, maps, orders, and what is said of the rest.
 
-use super::{Checkpoint, Dialect, Fit, FitOptions, Map, NeuronFramework, Tensor, fit, from_bytes, torch};
+use super::{Checkpoint, Dialect, Effect, Fit, FitOptions, Map, NeuronFramework, Tensor, fit, from_bytes, torch};
 use crate::error::{Error, Result};
 use crate::init::{InitScheme, initialise};
 use crate::layer::{Conv, Layer, Linear, Pool, Recurrent, RecurrentKind};
@@ -194,12 +194,12 @@ fn a_bias_that_the_recipe_leaves_out_is_said() {
     assert!(found.is_complete());
     assert_eq!(found.unused.len(), 3);
     assert_eq!(found.unused[0].why, "layer `conv1` has no bias; set `bias = true` in the recipe to use it");
-    assert!(found.unused.iter().all(|u| u.alters));
+    assert!(found.unused.iter().all(|u| u.effect == Effect::Certain));
     let mut zeros = weights;
     zeros.tensors.iter_mut().filter(|(n, _)| n.ends_with("bias")).for_each(|(_, a)| a.data.fill(0.0));
     let named = rename(&zeros, &with, Dialect::Sequential).unwrap();
     let found = fitted(&torch_file(&named), &without, &FitOptions::default());
-    assert!(found.unused.len() == 3 && found.unused.iter().all(|u| !u.alters));
+    assert!(found.unused.len() == 3 && found.unused.iter().all(|u| u.effect == Effect::None));
 }
 
 #[test]
@@ -213,8 +213,11 @@ fn a_norm_that_the_recipe_leaves_out_is_said() {
     let found = fitted(&torch_file(&all), &net, &FitOptions::default());
     assert!(found.is_complete() && found.unused.len() == 4);
     for u in &found.unused {
-        assert!(u.alters && u.why.contains("`norm = true`"), "{u:?}");
+        assert!(u.effect == Effect::Certain && u.why.contains("`norm = true`"), "{u:?}");
     }
+    // GroupNorm, LayerNorm and PReLU have no running statistics.
+    let found = fitted(&torch_file(&all[..5]), &net, &FitOptions::default());
+    assert!(found.unused.len() == 2 && found.unused.iter().all(|u| u.effect == Effect::Certain), "{:?}", found.unused);
     // A norm of another part of the file, and one whose layer has another name, are no parts of the network.
     let other = |all: &[(String, &Array)]| {
         let named: Vec<(String, Array)> = all.iter().map(|(n, a)| (n.clone(), (*a).clone())).collect();
@@ -224,7 +227,7 @@ fn a_norm_that_the_recipe_leaves_out_is_said() {
         .iter()
         .map(|(n, a)| (if n.starts_with('1') { format!("head.{n}") } else { format!("net.{n}") }, *a))
         .collect();
-    assert!(other(&below).unused.iter().all(|u| !u.alters));
+    assert!(other(&below).unused.iter().all(|u| u.effect == Effect::Unknown));
 }
 
 /// A linear layer, neurons with recurrent connections, and a linear layer.
@@ -267,11 +270,17 @@ fn the_bias_of_recurrent_connections_is_that_of_the_layer_before() {
     let found = fitted(&file(false, &back), &net, &FitOptions::default());
     assert!(found.is_complete() && found.weights.get("linear1.bias").unwrap() == &back);
     let found = fitted(&file(true, &zeros), &net, &FitOptions::default());
-    assert_eq!((found.weights.get("linear1.bias").unwrap(), found.unused.iter().any(|u| u.alters)), (own, false));
+    assert_eq!(
+        (found.weights.get("linear1.bias").unwrap(), found.unused.iter().any(|u| u.effect == Effect::Certain)),
+        (own, false)
+    );
     // Nothing can take it up.
     let found = fitted(&file(false, &back), &recurrent(RecurrentKind::Dense, false), &FitOptions::default());
     let unused = found.unused.iter().find(|u| u.name == "1.recurrent.bias").unwrap();
-    assert!(unused.alters && unused.why.contains("`bias = true`") && unused.why.contains("`linear1`"), "{unused:?}");
+    assert!(
+        unused.effect == Effect::Certain && unused.why.contains("`bias = true`") && unused.why.contains("`linear1`"),
+        "{unused:?}"
+    );
 }
 
 #[test]
@@ -288,7 +297,7 @@ fn recurrent_connections_have_the_names_of_snntorch_and_come_back() {
         }
         let found = fitted(&torch_file(&named), &net, &FitOptions::default());
         assert_eq!((found.dialect, &found.weights), (Some(Dialect::Sequential), &weights));
-        assert!(found.unused.iter().all(|u| !u.alters), "{:?}", found.unused);
+        assert!(found.unused.iter().all(|u| u.effect == Effect::None), "{:?}", found.unused);
         assert!(rename(&weights, &net, Dialect::Paper).is_err());
     }
 }
@@ -708,4 +717,17 @@ fn a_learned_decay_is_exported_in_the_words_of_each_framework_and_comes_back() {
     );
     let names: Vec<String> = resnet.unwrap().into_iter().map(|p| p.0).filter(|n| n.ends_with(".w")).collect();
     assert_eq!(names[..4], ["sn1.w", "layer1.0.sn1.w", "layer1.0.sn2.w", "layer1.1.sn1.w"]);
+}
+
+#[test]
+fn a_damaged_safetensors_file_and_a_pointer_of_git_lfs_are_named_as_such() {
+    let named = vec![("w".to_owned(), Array::full(&[2], 1.0))];
+    let mut weights = Weights::default();
+    named.iter().for_each(|(name, array)| weights.insert(name, array.clone()));
+    let whole = weights.to_bytes(None).unwrap();
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+    for (bytes, words) in [(&whole[..whole.len() - 1], "a damaged safetensors file"), (&pointer[..], "git lfs pull")] {
+        let e = from_bytes(bytes.to_vec(), Path::new(FILE), None).unwrap_err().to_string();
+        assert!(e.starts_with("net.pt: is ") && e.contains(words), "{e}");
+    }
 }

@@ -234,7 +234,12 @@ impl Cursor<'_> {
     /// Opens a dataset and checks that the file is large enough to hold its shape.
     fn dataset(&self, g: &Group, name: &str) -> Result<(hdf5_pure::Dataset, Vec<usize>)> {
         let unreadable = |e: hdf5_pure::Error| self.malformed(format!("`{name}`: {e}"));
-        let set = g.dataset(name).map_err(unreadable)?;
+        let set = g.dataset(name).map_err(|e| {
+            if has(g, name) {
+                return unreadable(e);
+            }
+            self.malformed(format!("has no `{name}`; write the graph again with the package nir"))
+        })?;
         let shape = set.shape().map_err(unreadable)?;
         let bytes = shape.iter().try_fold(set.element_size().map_err(unreadable)?, |n, &d| n.checked_mul(d));
         let most = self.length.saturating_mul(if set.is_chunked() { MAX_INFLATION } else { 1 });
@@ -248,7 +253,8 @@ impl Cursor<'_> {
     fn tensor(&self, g: &Group, name: &str) -> Result<Tensor> {
         let t = self.numbers(g, name)?;
         if let Some(i) = t.data.iter().position(|v| !v.is_finite()) {
-            return Err(self.malformed(format!("`{name}`: value {i} is {}", t.data[i])));
+            let problem = format!("`{name}`: value {i} is {}; give finite numbers", t.data[i]);
+            return Err(self.malformed(problem));
         }
         Ok(t)
     }

@@ -184,7 +184,9 @@ pub(super) fn neuron(
         return Err(format!("a step of {dt} s is not shorter than its time constant; shorten the step (`dt`)"));
     }
     if !gains.iter().all(|g| *g > 0.0 && g.is_finite()) {
-        return Err("`r` must be above 0".to_owned());
+        return Err(
+            "`r` (and `w_in`) must be above 0 and finite; put a sign or a factor into the weights before".to_owned()
+        );
     }
     let neuron = Neuron {
         threshold: first.threshold as f32,

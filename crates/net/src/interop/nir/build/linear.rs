@@ -28,8 +28,14 @@ impl Build<'_> {
             return self.refuse(name, format!("reads the map {}; put a `Flatten` before it", from.shape));
         }
         if input != from.shape.len() {
-            return self
-                .refuse(name, format!("its weight {:?} does not fit {} input values", w.shape, from.shape.len()));
+            return self.refuse(
+                name,
+                format!(
+                    "its weight {:?} does not fit {} input values; give it as many columns",
+                    w.shape,
+                    from.shape.len()
+                ),
+            );
         }
         self.size(name, Shape::vector(out))?;
         self.weights.insert(format!("{name}.weight"), fold::multiplied(w, from.gain));
@@ -47,7 +53,12 @@ impl Build<'_> {
         let data = match bias.data[..] {
             [one] => vec![one as f32; out],
             _ if bias.data.len() == out => bias.to_f32(),
-            _ => return self.refuse(name, format!("its bias has {} values for {out} outputs", bias.data.len())),
+            _ => {
+                return self.refuse(
+                    name,
+                    format!("its bias has {} values for {out} outputs; give it one for each", bias.data.len()),
+                );
+            }
         };
         if let Some(filter) = &from.filter {
             return self.refuse(name, filter.problem("is followed by a bias"));

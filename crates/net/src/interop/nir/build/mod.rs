@@ -100,6 +100,11 @@ impl<'a> Build<'a> {
         let Some(Node::Input { shape: dims }) = graph.nodes.get(t.input) else {
             return self.refuse(t.input, "is no input");
         };
+        // Norse writes the shape of its sample, with the batch of 1, and has no lines that [1, W] could be.
+        let dims = match dims.as_slice() {
+            [1, rest @ ..] if self.reader == Some(Reader::Norse) && matches!(rest.len(), 1 | 3) => rest.to_vec(),
+            all => all.to_vec(),
+        };
         let shape = match dims.as_slice() {
             [n] => Shape::vector(*n),
             [c, w] => Shape::new(*c, 1, *w),
@@ -115,7 +120,7 @@ impl<'a> Build<'a> {
         let input = Value {
             id: NodeId::Input,
             shape,
-            dims: dims.clone(),
+            dims,
             scalable: None,
             gain: 1.0,
             scaled_by: None,
