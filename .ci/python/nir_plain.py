@@ -32,7 +32,7 @@ import torch.nn.functional as F
 
 DT = 1e-4
 STEPS = 14
-TAIL = 200
+TAIL = 2000
 THETA = 1.00371
 rng = np.random.default_rng(0)
 

@@ -141,7 +141,10 @@ impl Build<'_> {
     ) -> Result<Value> {
         let each = weight.shape[1];
         if conv.groups == 0 || each.checked_mul(conv.groups) != Some(from.shape.channels) {
-            let problem = format!("{} groups of {each} channels do not fit the input {}", conv.groups, from.shape);
+            let problem = format!(
+                "{} groups of {each} channels do not fit the input {}; groups times channels is the input's number of channels",
+                conv.groups, from.shape
+            );
             return self.refuse(name, problem);
         }
         let conv = Conv { bias: self.bias(name, Some(bias), conv.out, from)?, ..conv };
