@@ -721,7 +721,7 @@ fn a_learned_decay_is_exported_in_the_words_of_each_framework_and_comes_back() {
 
 #[test]
 fn a_damaged_safetensors_file_and_a_pointer_of_git_lfs_are_named_as_such() {
-    let named = vec![("w".to_owned(), Array::full(&[2], 1.0))];
+    let named = [("w".to_owned(), Array::full(&[2], 1.0))];
     let mut weights = Weights::default();
     named.iter().for_each(|(name, array)| weights.insert(name, array.clone()));
     let whole = weights.to_bytes(None).unwrap();
