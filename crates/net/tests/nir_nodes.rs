@@ -498,10 +498,18 @@ fn an_input_that_is_left_out_is_silent_so_what_acts_behind_it_is_refused() {
         import_with(graph, &ImportOptions { input: Some(name.into()), ..options(Dialect::Plain) })
     };
     assert!(choose(&graph, "input").is_ok());
+    let rests = |at: f64| {
+        let (tau, r, rest) = (full(&[3], 8e-3), full(&[3], 8.0), full(&[3], at));
+        Node::Lif { tau, r, leak: rest.clone(), threshold: full(&[3], 1.0), reset: rest }
+    };
+    let mut quiet = graph.clone();
+    quiet.nodes.insert("then".into(), rests(0.5));
+    assert!(choose(&quiet, "input").is_ok());
     for (node, of, tensor) in [
         ("fc2", affine(0.5), "`bias`"),
         ("then", conv(0.5), "`bias`"),
         ("then", li(-0.25), "`v_leak`"),
+        ("then", rests(1.5), "`v_leak`"),
         ("then", threshold(-1.0), "`threshold`"),
     ] {
         let mut graph = graph.clone();

@@ -153,7 +153,8 @@ fn modules(checkpoint: &Checkpoint, free: &[bool]) -> Vec<Module> {
     let found = groups.into_iter().filter_map(|(path, tensors)| {
         let has = |name: &str| tensors.iter().find(|(n, _)| n == name).map(|(_, i)| *i);
         let kind = match (path.rsplit('.').next(), has("weight").map(rank)) {
-            (Some("recurrent"), Some(2)) => Kind::Recurrent,
+            // `recurrent` of snnTorch, `rec_connect` of sinabs.
+            (Some("recurrent" | "rec_connect"), Some(2)) => Kind::Recurrent,
             (Some("recurrent"), _) if has("V").is_some() => Kind::Recurrent,
             (_, Some(4)) => Kind::Conv,
             (_, Some(2)) => Kind::Linear,
