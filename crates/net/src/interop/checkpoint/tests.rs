@@ -323,6 +323,19 @@ fn recurrent_connections_of_sinabs_come_and_go_without_a_bias() {
 }
 
 #[test]
+fn a_weight_that_is_stored_in_parts_is_named_with_the_remedy() {
+    let net = chain(false);
+    let weights = weights_of(&net);
+    for part in ["weight_orig", "weight_g", "parametrizations.weight.original0"] {
+        let mut all = named(&weights, &[("4.weight", "conv2.weight"), ("8.weight", "linear1.weight")]);
+        all.insert(0, (format!("0.{part}"), weights.get("conv1.weight").unwrap()));
+        let found = fitted(&torch_file(&all), &net, &FitOptions::default());
+        let why = &found.missing.iter().find(|m| m.tensor == "conv1.weight").unwrap().why;
+        assert!(why.contains(&format!("`0.{part}`")) && why.contains("prune.remove"), "{why}");
+    }
+}
+
+#[test]
 fn modules_that_a_network_holds_twice_are_matched_once() {
     // Members of a class, and a `Sequential` of them: PyTorch saves each tensor once, under two names.
     let net = chain(true);
