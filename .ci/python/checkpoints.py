@@ -135,6 +135,14 @@ def cases():
     net = nn.Sequential(*sequential(iaf, bias=False), *iaf(10))
     yield "sinabs", net, squeezed, chain(False, neuron=cell, last=cell), "sinabs", "plain", 0
 
+    cell = lambda **k: sl.IAF(min_v_mem=-1.0, **k)
+    back = sl.IAFRecurrent(rec_connect=nn.Linear(8, 8, bias=False), min_v_mem=-1.0)
+    net = nn.Sequential(nn.Flatten(2), nn.Linear(2 * 8 * 8, 8, bias=False), back, nn.Linear(8, 10, bias=False), cell())
+    linear = lambda out: f'[[network.layers]]\nlayer = "linear"\nout = {out}\n'
+    multi = neuron(model="if")
+    recipe = linear(8) + multi + '\nrecurrent = "dense"\n' + linear(10) + multi
+    yield "sinabs-recurrent", net, lambda net, x: net(x.transpose(0, 1)).transpose(0, 1), recipe, "sinabs", "plain", 0
+
     lif = lambda _: [sj.LIFNode(tau=2.0, decay_input=False, v_threshold=1.0, v_reset=0.0)]
     cell = neuron(model="lif", fire_at_threshold=True)
     modules = [getattr(layer, type(m).__name__)(*a) if (a := args(m)) is not None else m for m in sequential(lif, norm=True)]
@@ -284,6 +292,7 @@ def main():
                 assert torch.equal(net.state_dict()[key], ours[key]) and torch.equal(value, ours[key]), f"{name}: {key}"
             if "recurrent" in name:
                 [m.reset_mem() for m in net.modules() if hasattr(m, "reset_mem")]
+                [m.reset_states() for m in net.modules() if hasattr(m, "reset_states")]
                 assert torch.equal(again := run(net, x), want), f"{name}: {(again - want).abs().max()} apart after export"
             if decays is True:
                 again = run(without_decaying_input(net), x)

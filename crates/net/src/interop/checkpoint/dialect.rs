@@ -118,8 +118,9 @@ impl NeuronFramework {
 }
 
 /// A network's weights with the names of a dialect, in the order of the layers. A learned decay
-/// gets the name and the form of `neurons`, except in the dialect of this library. In that of
-/// snnTorch, recurrent connections also get the bias that they have there, of zeros.
+/// gets the name and the form of `neurons`, except in the dialect of this library. Recurrent
+/// connections get the name that sinabs gives them if `neurons` says so, else that of snnTorch, and the
+/// bias that they have there, of zeros.
 ///
 /// # Errors
 /// If a tensor is missing, the dialect has no names for a network of this form or for a layer of
@@ -152,6 +153,12 @@ pub fn rename(
             return refuse(what, format!("the dialect `{dialect}` has no name for its neurons; use `tickless`"));
         }
         match (spec.name, neurons, array.data.first()) {
+            ("recurrent", Some(NeuronFramework::Sinabs), _) if dialect == Dialect::Sequential => {
+                if array.shape.len() == 1 {
+                    return refuse(what, "sinabs has none from a neuron to itself alone; use `tickless`".into());
+                }
+                all.push((format!("{module}.rec_connect.weight"), array.clone()));
+            }
             ("recurrent", ..) => {
                 all.push((name.clone(), array.clone()));
                 // A new module has a random bias, which stays if the state dict has none.

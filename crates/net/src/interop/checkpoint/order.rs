@@ -77,10 +77,11 @@ pub(super) fn by_order(checkpoint: &Checkpoint, free: &[bool], network: &Network
         }
         if ours.len() != found.len() {
             let problem = format!(
-                "the file has {} {}, the network {}, so their order does not say which is which",
+                "the file has {} {}, the network {}, so their order does not say which is which{}",
                 found.len(),
                 kind.plural(),
-                ours.len()
+                ours.len(),
+                derived(checkpoint, free)
             );
             result.problems.insert(kind, problem);
             continue;
@@ -105,6 +106,21 @@ pub(super) fn by_order(checkpoint: &Checkpoint, free: &[bool], network: &Network
         }
     }
     Some(result)
+}
+
+/// What to do if a weight of the file is computed from several tensors, as weight norm, spectral norm
+/// and pruning do; empty if none is.
+fn derived(checkpoint: &Checkpoint, free: &[bool]) -> String {
+    const PARTS: [&str; 5] =
+        [".weight_g", ".weight_v", ".weight_orig", ".weight_mask", ".parametrizations.weight.original0"];
+    let names = checkpoint.tensors().iter().zip(free).filter(|(_, free)| **free).map(|((name, _), _)| name);
+    let Some(name) = names.into_iter().find(|name| PARTS.iter().any(|part| name.ends_with(part))) else {
+        return String::new();
+    };
+    format!(
+        "; `{name}` is a part of a weight: make it one tensor there (parametrize.remove_parametrizations, \
+         remove_weight_norm, prune.remove) and save again"
+    )
 }
 
 /// The modules whose tensors are not those of an earlier one.
@@ -153,7 +169,8 @@ fn modules(checkpoint: &Checkpoint, free: &[bool]) -> Vec<Module> {
     let found = groups.into_iter().filter_map(|(path, tensors)| {
         let has = |name: &str| tensors.iter().find(|(n, _)| n == name).map(|(_, i)| *i);
         let kind = match (path.rsplit('.').next(), has("weight").map(rank)) {
-            (Some("recurrent"), Some(2)) => Kind::Recurrent,
+            // `recurrent` of snnTorch, `rec_connect` of sinabs.
+            (Some("recurrent" | "rec_connect"), Some(2)) => Kind::Recurrent,
             (Some("recurrent"), _) if has("V").is_some() => Kind::Recurrent,
             (_, Some(4)) => Kind::Conv,
             (_, Some(2)) => Kind::Linear,

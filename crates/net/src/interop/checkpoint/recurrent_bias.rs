@@ -1,7 +1,8 @@
-//! The bias of recurrent connections, which snnTorch's `RLeaky` and `RSynaptic` have.
+//! The bias of recurrent connections, which this library's have not.
 //!
-//! It acts in every step, as the bias of the layer before the neurons does, so it is added to that
-//! one. The recurrent connections of this library have no bias of their own.
+//! That of snnTorch's `RLeaky` and `RSynaptic` acts in every step, as the bias of the layer before the
+//! neurons does, so it is added to that one. In sinabs (`rec_connect`) it acts from the second step on,
+//! as nothing here does.
 
 use super::error::refused;
 use super::state::Checkpoint;
@@ -59,7 +60,12 @@ pub(super) fn find(checkpoint: &Checkpoint, network: &Network, file: &Path, used
             all.without_effect.push((index, of));
             continue;
         }
-        match taken_by(network, tensors[of].0, values.data.len()) {
+        let taken = if name.ends_with("rec_connect.bias") {
+            Err("acts from the second step on, as no bias here does; set it to 0 in sinabs (`bias=False`)".to_owned())
+        } else {
+            taken_by(network, tensors[of].0, values.data.len())
+        };
+        match taken {
             Ok(tensor) => all.taken.push(Bias { index, of, tensor, values }),
             Err(why) => {
                 all.left.insert(index, why);

@@ -303,6 +303,39 @@ fn recurrent_connections_have_the_names_of_snntorch_and_come_back() {
 }
 
 #[test]
+fn recurrent_connections_of_sinabs_come_and_go_without_a_bias() {
+    let net = recurrent(RecurrentKind::Dense, true);
+    let weights = weights_of(&net);
+    let sinabs = Some(NeuronFramework::Sinabs);
+    let mut named = super::rename(&weights, &net, Dialect::Sequential, sinabs).unwrap();
+    assert!(
+        named.iter().any(|(n, _)| n == "1.rec_connect.weight") && !named.iter().any(|(n, _)| n.contains("recurrent"))
+    );
+    named.push(("1.rec_connect.bias".into(), Array::full(&[4], 0.0)));
+    assert_eq!(fitted(&torch_file(&named), &net, &FitOptions::default()).weights, weights);
+    named.last_mut().unwrap().1.data[3] = 0.5;
+    let found = fitted(&torch_file(&named), &net, &FitOptions::default());
+    let unused = found.unused.iter().find(|u| u.name == "1.rec_connect.bias").unwrap();
+    assert!(unused.effect == Effect::Certain && unused.why.contains("`bias=False`"), "{unused:?}");
+    let one_to_one = recurrent(RecurrentKind::OneToOne, true);
+    let e = super::rename(&weights_of(&one_to_one), &one_to_one, Dialect::Sequential, sinabs).unwrap_err();
+    assert!(e.to_string().contains("sinabs"), "{e}");
+}
+
+#[test]
+fn a_weight_that_is_stored_in_parts_is_named_with_the_remedy() {
+    let net = chain(false);
+    let weights = weights_of(&net);
+    for part in ["weight_orig", "weight_g", "parametrizations.weight.original0"] {
+        let mut all = named(&weights, &[("4.weight", "conv2.weight"), ("8.weight", "linear1.weight")]);
+        all.insert(0, (format!("0.{part}"), weights.get("conv1.weight").unwrap()));
+        let found = fitted(&torch_file(&all), &net, &FitOptions::default());
+        let why = &found.missing.iter().find(|m| m.tensor == "conv1.weight").unwrap().why;
+        assert!(why.contains(&format!("`0.{part}`")) && why.contains("prune.remove"), "{why}");
+    }
+}
+
+#[test]
 fn modules_that_a_network_holds_twice_are_matched_once() {
     // Members of a class, and a `Sequential` of them: PyTorch saves each tensor once, under two names.
     let net = chain(true);
@@ -328,7 +361,7 @@ fn modules_that_a_network_holds_twice_are_matched_once() {
     let file = Checkpoint::new(bytes, tensors, None, true);
     let found = fitted(&file, &net, &FitOptions::default());
     assert_eq!(&found.weights, &weights);
-    assert!(found.unused.iter().all(|u| u.is_state && u.why.starts_with("another name of `")), "{:?}", found.unused);
+    assert!(found.unused.iter().all(|u| u.is_state && u.why.starts_with("another ")), "{:?}", found.unused);
 }
 
 #[test]

@@ -475,8 +475,16 @@ impl Node {
 
     /// The node's array by which its output may be other than 0 while its input is 0; `None` if it is 0.
     fn acts_alone(&self) -> Option<&'static str> {
+        // A membrane that rests below its threshold gives no spike.
+        let lowest = match self {
+            Node::Lif { threshold, .. } | Node::CubaLif { threshold, .. } => {
+                threshold.data.iter().copied().fold(f64::INFINITY, f64::min)
+            }
+            _ => f64::NEG_INFINITY,
+        };
         let acts = |(name, t): &(&str, &Tensor)| match *name {
-            "bias" | "v_leak" => !t.is_zero(),
+            "bias" => !t.is_zero(),
+            "v_leak" => t.data.iter().any(|v| *v != 0.0 && *v >= lowest),
             "threshold" => t.data.iter().any(|v| *v < 0.0),
             _ => false,
         };
