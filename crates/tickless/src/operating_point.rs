@@ -73,6 +73,17 @@ impl OperatingPoint {
         }
     }
 
+    /// The point without its exit, in the one form that all points of the same computation share: if
+    /// the leak rules are the same computation, the leak belongs to the step.
+    pub(crate) fn canonical(&self, network: &Network, t_max: usize) -> Self {
+        match self.with_exit(None) {
+            Self::Clocked { configuration, .. } if !network.depends_on_leak_rule(t_max, &configuration) => {
+                Self::Clocked { configuration, leak: LeakRule::Step, exit: None }
+            }
+            other => other,
+        }
+    }
+
     /// The largest number of steps of a stage; `None` without a clock.
     pub fn most_steps(&self) -> Option<usize> {
         match self {
@@ -110,7 +121,8 @@ impl OperatingPoint {
                     return Err(format!("T = {t} is not between 1 and {LARGEST_STEPS}"));
                 }
                 if exit.is_some() && configuration.iter().any(|t| *t != configuration[0]) {
-                    return Err("an early exit needs the same number of steps in all stages".into());
+                    let problem = "an early exit stops all stages at the same step, so they need the same number of steps";
+                    return Err(problem.into());
                 }
                 if network.input().kind == InputKind::Image && *leak != LeakRule::Step {
                     return Err("an image has no duration, so its leak belongs to the step".into());

@@ -11,6 +11,7 @@ mod from_relu;
 mod images;
 mod learned_exit;
 mod networks;
+mod one_temperature;
 mod phases;
 mod predict;
 mod progress;

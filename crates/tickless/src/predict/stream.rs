@@ -5,8 +5,12 @@
 //! object: the network returns to rest, and the next event begins a new object. An answer is
 //! reported when it becomes sure, when a sure answer changes, at the end of an object and, if
 //! asked for, at regular times.
+//!
+//! Events that come late or lie outside the input are dropped and counted. If many in a row are late by
+//! more than a pause, the clock of the stream has gone back (a camera was restarted, or one event had a
+//! time far in the future), and the object ends: otherwise all events until the old time would be lost.
 
-use super::{Answer, Spent};
+use super::{Answer, Spent, finite};
 use crate::Result;
 use serde::Serialize;
 use tickless_engine::{Confidence, Event, Forgetting, Program, Readout, Session};
@@ -26,6 +30,9 @@ pub struct StreamOptions {
     pub every_us: Option<u64>,
 }
 
+/// Number of late events in a row after which the clock has gone back.
+const LATE: usize = 16;
+
 /// Scales an event to a sensor of another size, as [`tickless_events::Recording::scaled`] does.
 fn scaled(event: Event, (from, to): (Sensor, Sensor)) -> Event {
     let scale = |v: u16, to: u16, from: u16| (u32::from(v) * u32::from(to) / u32::from(from).max(1)) as u16;
@@ -44,6 +51,8 @@ pub enum Why {
     Regular,
     /// A pause has ended the object.
     Silence,
+    /// The clock of the stream has gone back, which ended the object.
+    ClockBack,
     /// The stream has ended.
     End,
 }
@@ -77,6 +86,8 @@ pub struct Stream {
     /// Time of the last regular answer.
     regular_us: u64,
     dropped: u64,
+    /// Number of the last events in a row that were late by more than a pause.
+    late: usize,
     /// The changes of the size of the events, in order.
     sizes: Vec<(Sensor, Sensor)>,
 }
@@ -100,6 +111,7 @@ impl Stream {
             sure: None,
             regular_us: 0,
             dropped: 0,
+            late: 0,
             sizes,
         }
     }
@@ -107,12 +119,20 @@ impl Stream {
     /// Processes one event. Passes the answers that it causes to `hear`.
     ///
     /// # Errors
-    /// As [`Session::push`].
+    /// As [`Session::push`]; if a score is not finite.
     pub fn push(&mut self, event: Event, hear: &mut impl FnMut(Heard)) -> Result<()> {
         let event = self.sizes.iter().fold(event, |event, sizes| scaled(event, *sizes));
         let begun = self.session.events() > 0;
-        if begun && event.t_us > self.session.now_us().saturating_add(self.options.silence_us) {
-            hear(self.heard(Why::Silence));
+        let (now_us, silence_us) = (self.session.now_us(), self.options.silence_us);
+        let is_late = begun && event.t_us.saturating_add(silence_us) < now_us;
+        self.late = if is_late { self.late + 1 } else { 0 };
+        let ended = match begun {
+            true if event.t_us > now_us.saturating_add(silence_us) => Some(Why::Silence),
+            true if self.late == LATE => Some(Why::ClockBack),
+            _ => None,
+        };
+        if let Some(why) = ended {
+            hear(self.heard(why)?);
             self.rest();
         }
         let before = self.session.events();
@@ -134,23 +154,26 @@ impl Stream {
                 Some(_) => None,
             };
             if let Some(why) = why {
-                hear(self.heard(why));
+                hear(self.heard(why)?);
             }
         }
         if let Some(every_us) = self.options.every_us
             && event.t_us - self.regular_us >= every_us
         {
-            hear(self.heard(Why::Regular));
+            hear(self.heard(Why::Regular)?);
             self.regular_us = event.t_us;
         }
         Ok(())
     }
 
     /// The answer at the end of the stream; `None` if no event came since the last one.
-    pub fn end(&mut self) -> Option<Heard> {
-        let heard = (self.session.events() > 0).then(|| self.heard(Why::End));
+    ///
+    /// # Errors
+    /// If a score is not finite.
+    pub fn end(&mut self) -> Result<Option<Heard>> {
+        let heard = (self.session.events() > 0).then(|| self.heard(Why::End)).transpose()?;
         self.rest();
-        heard
+        Ok(heard)
     }
 
     /// Number of events that were dropped because they came late or lie outside the input.
@@ -165,9 +188,10 @@ impl Stream {
         self.readout.reset();
         self.object += 1;
         self.sure = None;
+        self.late = 0;
     }
 
-    fn heard(&self, why: Why) -> Heard {
+    fn heard(&self, why: Why) -> Result<Heard> {
         let decision = self.session.decision(&self.confidence);
         let spent = Spent::Events {
             events: decision.events,
@@ -177,6 +201,7 @@ impl Stream {
         let scores = self.readout.values().map(|v| v as f32).collect();
         let gain = f64::from(self.confidence.gain) / self.confidence.t_max.max(1) as f64;
         let answer = Answer::of(scores, gain, matches!(why, Why::Sure | Why::Changed), spent);
-        Heard { object: self.object, t_us: self.session.now_us(), why, answer }
+        finite(&answer, &"the stream")?;
+        Ok(Heard { object: self.object, t_us: self.session.now_us(), why, answer })
     }
 }

@@ -11,6 +11,8 @@ pub mod tune;
 
 pub use engine_score::EngineScore;
 
+use crate::operating_point::OperatingPoint;
+use crate::temperature::{Temperature, temperature};
 use crate::{Error, Result};
 use decisions::Decisions;
 use quantised::Quantised;
@@ -40,8 +42,8 @@ pub struct Simulation {
     pub correct: usize,
     /// Number of recordings.
     pub samples: usize,
-    /// Standard error of the accuracy over the recordings, in percentage points; missing in results
-    /// of earlier versions.
+    /// Standard error of the accuracy over the recordings, in percentage points; missing if all
+    /// decisions are right or all are wrong, and in results of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standard_error: Option<f64>,
     /// What the answers say class by class; missing in results of earlier versions.
@@ -124,6 +126,12 @@ pub(crate) fn compile_with(run: &Loaded, quantised: bool) -> tickless_engine::Re
     Program::compile(&run.network, &run.weights, &options)
 }
 
+/// Compiles a run with the neurons of an event-driven operating point.
+pub(crate) fn compile_point(run: &Loaded, at: &OperatingPoint) -> tickless_engine::Result<Program> {
+    let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
+    Program::compile(&at.network(&run.network), &run.weights, &options)
+}
+
 /// Compiles a run with other weights.
 pub(crate) fn compile_with_weights(run: &Loaded, weights: &Weights) -> tickless_engine::Result<Program> {
     let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
@@ -154,7 +162,8 @@ pub fn counts(run: &Loaded, program: &Program, ids: &[SampleId]) -> Result<Vec<V
     Ok((0..layers).map(|l| all.iter().flat_map(|r| r[l].iter().copied()).collect()).collect())
 }
 
-/// Runs recordings event by event, and the clocked network on some of them for comparison.
+/// Runs recordings event by event with the run's own neurons, and the clocked network on some of them
+/// for comparison.
 ///
 /// # Errors
 /// If the network needs a clock, a recording cannot be decoded, or the user stops.
@@ -165,17 +174,20 @@ pub fn simulate(
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<Simulation> {
-    Ok(simulate_answers(run, model, ids, progress, stop)?.0)
+    possible(run)?;
+    let temperature = temperature(run, model, &OperatingPoint::EVENT_DRIVEN, progress)?;
+    Ok(simulate_answers(run, model, (ids, temperature), progress, stop)?.0)
 }
 
-/// As [`simulate`], with the answer to each recording.
+/// As [`simulate`], with the answer to each recording. `temperature` is that of the event-driven run;
+/// if the network of the run was changed in memory, that of the changed network.
 ///
 /// # Errors
 /// As [`simulate`].
 pub fn simulate_answers(
     run: &Loaded,
     model: &Model,
-    ids: &[SampleId],
+    (ids, temperature): (&[SampleId], Temperature),
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<(Simulation, Answers)> {
@@ -199,7 +211,7 @@ pub fn simulate_answers(
         layers.map(|(l, spikes)| LayerActivity { layer: l.name.clone(), neurons: l.shape.len(), spikes: *spikes });
     let some = &ids[..ids.len().min(DIFFERENCE_SAMPLES)];
     let longest = result.outcomes.iter().fold((0, 0), |m, o| (m.0.max(o.us), m.1.max(o.events)));
-    let decisions = decisions::decisions(run, &program, ids, longest, progress)?;
+    let decisions = decisions::decisions(run, &program, (ids, temperature), longest, progress)?;
     let (quantised, quantised_refused) = match quantised::program(run)? {
         Ok(small) => (Some(quantised::quantised(run, (&program, &small), ids, some.len(), progress)?), None),
         Err(why) => (None, Some(why)),
@@ -210,7 +222,7 @@ pub fn simulate_answers(
         accuracy: 100.0 * s.accuracy,
         correct: s.correct,
         samples: s.recordings,
-        standard_error: Some(standard_error(s.correct, s.recordings)),
+        standard_error: standard_error(s.correct, s.recordings),
         answers: Some(answers.statistics()),
         events: s.events,
         layers: layers.collect(),
