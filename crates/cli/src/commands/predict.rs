@@ -12,7 +12,7 @@ use clap::Args;
 use serde::Serialize;
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use tickless::predict::{Answer, Heard, Predictor, Spent, StreamOptions, Why};
+use tickless::predict::{Answer, Dropped, Heard, Predictor, Spent, StreamOptions, Why};
 use tickless::tune::Tuning;
 use tickless::{ExitAt, OperatingPoint};
 use tickless_engine::Forgetting;
@@ -304,8 +304,17 @@ impl Predict {
         }
         let mut hear = |heard: Heard| printer.line("-", &heard.answer, Some((&heard, &options)));
         let dropped = predictor.listen(reader, &name, self.other_size(), options, console, &mut hear)?;
-        if dropped > 0 {
-            note!("{dropped} events came late or lay outside the input, and were dropped");
+        let Dropped { late, outside, of, .. } = dropped;
+        if late > 0 {
+            note!("{late} of {of} events were earlier than the one before them, and were dropped");
+        }
+        if outside > of / 2 {
+            note!(
+                "warning: {outside} of {of} events lay outside the input of the network, and were dropped: state the \
+                 sensor of the stream with `--sensor WIDTHxHEIGHT` and `--scale`"
+            );
+        } else if outside > 0 {
+            note!("{outside} of {of} events lay outside the input of the network, and were dropped");
         }
         if !printer.begun.get() {
             note!("warning: `-`: held no events, so there is no answer");

@@ -19,6 +19,7 @@ mod recipes;
 mod recordings;
 mod report;
 mod robustness;
+mod streams;
 mod texts;
 mod traces;
 mod training;

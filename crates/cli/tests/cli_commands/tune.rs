@@ -191,6 +191,35 @@ fn a_choice_that_was_changed_or_is_of_other_weights_is_refused() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_search_that_is_stopped_keeps_no_choice_and_the_number_of_threads_changes_none() {
+    let scratch = validated();
+    let args = ["tune", "run", "--budget", "operations=60000", "--json"];
+    let mut child = scratch.spawn(&args);
+    // The search fits a temperature in its middle.
+    while !scratch.at("run/temperatures.json").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be stopped");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let sent = std::process::Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap();
+    assert!(sent.success());
+    let out = child.wait_with_output().unwrap();
+    assert_eq!(out.status.code(), Some(130), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(out.stdout.is_empty() && !scratch.at("run/tuned.json").exists());
+    let tuned = |threads: &str| {
+        let mut shown = scratch.ok_json(&[&args[..4], &["--threads", threads]].concat());
+        // A measurement.
+        assert!(shown.as_object_mut().unwrap().remove("ms_per_sample").is_some());
+        shown
+    };
+    assert_eq!(tuned("1"), tuned("2"));
+    // A run that cannot keep a choice is known before the search.
+    std::fs::remove_file(scratch.at("run/results.lock")).unwrap();
+    std::fs::create_dir(scratch.at("run/results.lock")).unwrap();
+    scratch.refused_with(&args, &["results.lock"]);
+}
+
+#[test]
 fn a_budget_of_time_is_a_measurement_and_says_so() {
     let scratch = validated();
     let args = ["tune", "run", "--budget", "ms=1e6", "--limit", "10", "--mixed", "2"];

@@ -9,7 +9,7 @@ mod clocked;
 mod event_driven;
 mod stream;
 
-pub use stream::{Heard, Stream, StreamOptions, Why};
+pub use stream::{Dropped, Heard, Stream, StreamOptions, Why};
 
 use crate::exits::{confidence, exits};
 use crate::operating_point::OperatingPoint;
@@ -179,7 +179,7 @@ impl<'a> Predictor<'a> {
     }
 
     /// Answers for the events of a reader while they come, and passes the answers to `hear`. Ends
-    /// with the stream, or if `progress` asks to stop. Returns the number of dropped events.
+    /// with the stream, or if `progress` asks to stop. Returns the events that were dropped.
     ///
     /// # Errors
     /// As [`stream`](Self::stream); if the stream cannot be decoded, or its sensor is another. A stream
@@ -192,7 +192,7 @@ impl<'a> Predictor<'a> {
         options: StreamOptions,
         progress: &dyn Progress,
         hear: &mut impl FnMut(Heard),
-    ) -> Result<u64> {
+    ) -> Result<Dropped> {
         let dataset = self.run.source.dataset();
         let sensor = own_file::sensor_of(dataset, name)?;
         let mut stream: Option<Stream> = None;
@@ -220,7 +220,7 @@ impl<'a> Predictor<'a> {
                 stream.push(event, hear)?;
             }
         }
-        let mut dropped = 0;
+        let mut dropped = Dropped::default();
         if let Some(mut stream) = stream {
             if let Some(heard) = stream.end()? {
                 hear(heard);

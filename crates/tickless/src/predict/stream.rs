@@ -33,6 +33,18 @@ pub struct StreamOptions {
 /// Number of late events in a row after which the clock has gone back.
 const LATE: usize = 16;
 
+/// The events of a stream that were dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Dropped {
+    /// Events before the time of the stream.
+    pub late: u64,
+    /// Events outside the input of the network.
+    pub outside: u64,
+    /// Number of all events of the stream.
+    pub of: u64,
+}
+
 /// Scales an event to a sensor of another size, as [`tickless_events::Recording::scaled`] does.
 fn scaled(event: Event, (from, to): (Sensor, Sensor)) -> Event {
     let scale = |v: u16, to: u16, from: u16| (u32::from(v) * u32::from(to) / u32::from(from).max(1)) as u16;
@@ -85,11 +97,18 @@ pub struct Stream {
     sure: Option<usize>,
     /// Time of the last regular answer.
     regular_us: u64,
-    dropped: u64,
+    dropped: Dropped,
+    /// The size of the network's input.
+    input: Sensor,
     /// Number of the last events in a row that were late by more than a pause.
     late: usize,
     /// The changes of the size of the events, in order.
     sizes: Vec<(Sensor, Sensor)>,
+}
+
+/// A side of the input in pixels; events have no coordinates beyond u16.
+fn side(pixels: usize) -> u16 {
+    u16::try_from(pixels).unwrap_or(u16::MAX)
 }
 
 impl Stream {
@@ -110,7 +129,8 @@ impl Stream {
             object: 0,
             sure: None,
             regular_us: 0,
-            dropped: 0,
+            dropped: Dropped::default(),
+            input: Sensor { width: side(program.input().width), height: side(program.input().height) },
             late: 0,
             sizes,
         }
@@ -137,7 +157,12 @@ impl Stream {
         }
         let before = self.session.events();
         self.session.push(event)?;
+        self.dropped.of += 1;
         if self.session.events() == before {
+            match self.input.contains(event.x, event.y) {
+                true => self.dropped.late += 1,
+                false => self.dropped.outside += 1,
+            }
             return Ok(());
         }
         if before == 0 {
@@ -176,14 +201,13 @@ impl Stream {
         Ok(heard)
     }
 
-    /// Number of events that were dropped because they came late or lie outside the input.
-    pub fn dropped(&self) -> u64 {
-        self.dropped + self.session.dropped()
+    /// The events that were dropped because they came late or lie outside the input.
+    pub fn dropped(&self) -> Dropped {
+        self.dropped
     }
 
     /// Returns to rest for the next object.
     fn rest(&mut self) {
-        self.dropped += self.session.dropped();
         self.session.reset();
         self.readout.reset();
         self.object += 1;
