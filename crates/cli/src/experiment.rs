@@ -195,7 +195,8 @@ fn finish_run(
     // If an `eval` command has measured a part of the run already, that part is not measured again.
     let leaks = leaks(run.network.input().kind, &recipe.eval.leak);
     let settings = leaks.iter().flat_map(|leak| recipe.eval.steps.iter().map(|t| (vec![*t], *leak)));
-    let lacks = |(t, leak): &(Vec<usize>, LeakRule)| finished.evaluation.as_ref().is_none_or(|e| e.at(t, *leak).is_none());
+    let lacks =
+        |(t, leak): &(Vec<usize>, LeakRule)| finished.evaluation.as_ref().is_none_or(|e| e.at(t, *leak).is_none());
     let missing: Vec<(Vec<usize>, LeakRule)> = settings.filter(lacks).collect();
     if !missing.is_empty() {
         let mut all = answers(run, &model, ids, &missing, (false, None), console)?;

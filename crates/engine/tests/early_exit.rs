@@ -35,9 +35,10 @@ fn wish(r: &mut Rng, refractory: bool) -> Wish {
     Wish { residual, negative: true, any_neuron: true, limit: true, leak, refractory, any_layer: true, blocks: 2 }
 }
 
-/// Two layers of these neurons and a readout of three classes; the second may have recurrent
-/// connections.
+/// Two layers of these neurons, with thresholds that few events reach, and a readout of three classes;
+/// the second may have recurrent connections.
 fn two_layers(first: Neuron, second: Neuron, recurrent: Option<Recurrent>) -> Network {
+    let [first, second] = [first, second].map(|n| Neuron { threshold: 0.25, ..n });
     let mut b = NetworkBuilder::new("two", Shape::new(2, 5, 5), InputKind::Events);
     let at = b.conv(b.input(), Conv::c3(3));
     let at = b.neuron(at, first);
@@ -76,7 +77,11 @@ fn network(r: &mut Rng, form: Form) -> Network {
             let period = |during| Some(Refractory { period: Period::Us(40.0), during });
             let refractory = r.pick(&[None, period(During::Integrate), period(During::Hold)]);
             let n = Neuron {
-                spikes: if refractory.is_some() { SpikeMode::Single } else { r.pick(&[SpikeMode::Multi, SpikeMode::Single]) },
+                spikes: if refractory.is_some() {
+                    SpikeMode::Single
+                } else {
+                    r.pick(&[SpikeMode::Multi, SpikeMode::Single])
+                },
                 refractory,
                 reset: r.pick(&[Reset::Soft, Reset::Hard]),
                 v_min: Some(-1.0),
@@ -125,7 +130,7 @@ proptest! {
         let options = CompileOptions { step_us: Some(STEP_US), simd, quantised, ..CompileOptions::default() };
         let program = Program::compile(&net, &weights, &options).unwrap();
         let recording = recording(r, &net, 40);
-        let confidence = Confidence { gain: r.pick(&[0.5, 2.0, 20.0]), t_max: 4 };
+        let confidence = Confidence { gain: r.pick(&[0.5, 2.0, 20.0, 20.0]), t_max: 4 };
         let policy = ExitPolicy::new([0.1, 1.0, 0.5, 0.0, -1.0, 0.3, 0.0, 0.2], 5000.0);
         let mut exits = Vec::new();
         for rule in [Rule::Confidence, Rule::Margin, Rule::Entropy, Rule::Learned(policy)] {
@@ -174,11 +179,11 @@ fn runs_of_every_form_stop_within_the_recording() {
             let options = CompileOptions { step_us: Some(STEP_US), quantised, ..CompileOptions::default() };
             let program = Program::compile(&net, &weights, &options).unwrap();
             let recording = recording(r, &net, 40);
-            let confidence = Confidence { gain: 2.0, t_max: 4 };
-            let exit = confidence.exit(Rule::Margin, 0.35);
-            let Ok(stops) = early_exits(&mut Session::new(&program), &recording, &[exit], &confidence) else { continue };
-            within += usize::from(stops[0].reached && (2..40).contains(&stops[0].decision.events));
+            let confidence = Confidence { gain: 20.0, t_max: 4 };
+            let exits = [0.02, 0.1, 0.3, 0.6, 0.9].map(|alpha| confidence.exit(Rule::Margin, alpha));
+            let Ok(stops) = early_exits(&mut Session::new(&program), &recording, &exits, &confidence) else { continue };
+            within += stops.iter().filter(|s| s.reached && (2..40).contains(&s.decision.events)).count();
         }
-        assert!(within > 10, "{form:?}: {within}");
+        assert!(within > 20, "{form:?}: {within}");
     }
 }

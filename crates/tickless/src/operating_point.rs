@@ -121,7 +121,8 @@ impl OperatingPoint {
                     return Err(format!("T = {t} is not between 1 and {LARGEST_STEPS}"));
                 }
                 if exit.is_some() && configuration.iter().any(|t| *t != configuration[0]) {
-                    let problem = "an early exit stops all stages at the same step, so they need the same number of steps";
+                    let problem =
+                        "an early exit stops all stages at the same step, so they need the same number of steps";
                     return Err(problem.into());
                 }
                 if network.input().kind == InputKind::Image && *leak != LeakRule::Step {

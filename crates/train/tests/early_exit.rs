@@ -16,7 +16,8 @@ use tickless_net::{
 use tickless_testing::golden::Golden;
 use tickless_train::data::{Parts, Source};
 use tickless_train::evaluate::{
-    OverTime, Setting, activity_and_cost, answers_at, early_exit, over_time, over_time_with_operations, synaptic_operations,
+    OverTime, Setting, activity_and_cost, answers_at, early_exit, over_time, over_time_with_operations,
+    synaptic_operations,
 };
 use tickless_train::model::{Model, NormMode, Pass, Sequence, Stepper};
 use tickless_train::progress::Silent;

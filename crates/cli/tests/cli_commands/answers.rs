@@ -71,7 +71,9 @@ fn a_validation_part_calibrates_the_confidence() {
     scratch.ok(&["train", "small.toml", "--output", "run", "--set", "data.validation=0.3"]);
     let (table, result) = (scratch.ok(&["eval", "run"]), scratch.ok_json(&["eval", "run"]));
     assert_eq!(number(&result, "gain_samples"), 30.0);
-    let calibration = &result["points"][0]["answers"]["calibration"];
+    // The table shows the answers at T_max.
+    let shown = list(&result, "points").iter().find(|p| p["configuration"] == serde_json::json!([4])).unwrap();
+    let calibration = &shown["answers"]["calibration"];
     assert!(number(calibration, "gain") != 1.0);
     let words = format!("at temperature {:.3} (fitted on 30 validation", number(calibration, "gain"));
     assert!(table.stdout.contains(&words), "{words}: {table:#?}");
@@ -120,9 +122,11 @@ fn both_leak_rules_together_are_each_of_them_alone() {
     let plain = ["network.neuron={ model = \"if\" }"];
     for (sets, depends) in [(&resting[..], true), (&recurrent, true), (&plain, false)] {
         let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
-        let train = ["train", "small.toml", "--output", "run", "--set", "train.epochs=4", "--set", "train.strategy=\"sdt\""];
+        let train =
+            ["train", "small.toml", "--output", "run", "--set", "train.epochs=4", "--set", "train.strategy=\"sdt\""];
         scratch.ok(&[&train[..], &sets].concat());
-        let eval = |more: &[&str]| scratch.ok_json(&[&["eval", "run", "--steps", "4,13"], more].concat())["points"].clone();
+        let eval =
+            |more: &[&str]| scratch.ok_json(&[&["eval", "run", "--steps", "4,13"], more].concat())["points"].clone();
         let (both, step, time) = (eval(&[]), eval(&["--leak", "step"]), eval(&["--leak", "time"]));
         let all = both.as_array().unwrap();
         let of = |leak: &str| Value::from(all.iter().filter(|p| p["leak"] == leak).cloned().collect::<Vec<_>>());
@@ -137,7 +141,8 @@ fn both_leak_rules_together_are_each_of_them_alone() {
 #[test]
 fn a_standard_error_that_alike_answers_cannot_have_is_absent() {
     let scratch = Scratch::trained();
-    let (table, result) = (scratch.ok(&["eval", "run", "--limit", "1"]), scratch.ok_json(&["eval", "run", "--limit", "1"]));
+    let (table, result) =
+        (scratch.ok(&["eval", "run", "--limit", "1"]), scratch.ok_json(&["eval", "run", "--limit", "1"]));
     for point in list(&result, "points") {
         assert!(point.get("standard_error").is_none(), "{point}");
         let of_class = list(&point["answers"], "per_class").iter().find(|c| c["samples"] == 1).unwrap();

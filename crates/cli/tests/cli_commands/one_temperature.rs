@@ -90,7 +90,8 @@ fn predict_says_of_every_test_file_what_eval_and_simulate_say_at_every_setting()
     let files = files(&scratch, &loaded(&scratch));
     let mixed = ["4,2,1", "3,3,3"];
     let mixed_args = mixed.iter().flat_map(|c| ["--mixed", c]);
-    let args: Vec<&str> = ["eval", "run", "--steps", "1..4,6", "--samples", "a.csv"].into_iter().chain(mixed_args).collect();
+    let args: Vec<&str> =
+        ["eval", "run", "--steps", "1..4,6", "--samples", "a.csv"].into_iter().chain(mixed_args).collect();
     let shown = scratch.ok_json(&args);
     let gain = |steps: &[u64]| {
         let of = |p: &&Value| p["configuration"] == serde_json::json!(steps) && p["leak"] == "step";
@@ -114,12 +115,17 @@ fn predict_says_of_every_test_file_what_eval_and_simulate_say_at_every_setting()
     for neurons in [&[][..], &["--refractory", "0.5"], &["--refractory", "none"]] {
         scratch.ok(&[&["simulate", "run", "--samples", "e.csv"], neurons].concat());
         let simulated = evaluated(&scratch, "e.csv", &["event-driven", ""], &[], &[]);
-        assert_eq!(simulated, predicted(&scratch, &files, &[&["--event-driven"], neurons].concat(), &[]), "{neurons:?}");
+        assert_eq!(
+            simulated,
+            predicted(&scratch, &files, &[&["--event-driven"], neurons].concat(), &[]),
+            "{neurons:?}"
+        );
     }
     // Whoever comes first fits, and it makes no difference.
     let kept = scratch.json("run/temperatures.json");
     std::fs::remove_file(scratch.at("run/temperatures.json")).unwrap();
-    for args in [&["--steps", "5"][..], &["--steps", "1"], &["--mixed", "4,2,1", "--leak", "time"], &["--event-driven"]] {
+    for args in [&["--steps", "6"][..], &["--steps", "1"], &["--mixed", "4,2,1", "--leak", "time"], &["--event-driven"]]
+    {
         predicted(&scratch, &files[..1], args, &[]);
     }
     let again = scratch.json("run/temperatures.json");
@@ -169,8 +175,10 @@ fn the_rows_of_an_early_exit_are_what_predict_says_and_add_up_to_its_results() {
     let same = ["eval", "run", "--mixed", "3,3,3", "--exit", "margin", "--alpha", "0.3", "--leak", "step"];
     assert_eq!(scratch.ok_json(&same)["steps"], 3);
     predicted(&scratch, &files[..1], &["--mixed", "3,3,3", "--exit", "margin"], &[]);
-    scratch.refused_with(&["eval", "run", "--mixed", "4,2,1", "--exit", "margin"], &["same number of steps", "--steps"]);
-    scratch.refused_with(&["predict", "run", "0.raw", "--mixed", "4,2,1", "--exit", "margin"], &["same number of steps"]);
+    scratch
+        .refused_with(&["eval", "run", "--mixed", "4,2,1", "--exit", "margin"], &["same number of steps", "--steps"]);
+    scratch
+        .refused_with(&["predict", "run", "0.raw", "--mixed", "4,2,1", "--exit", "margin"], &["same number of steps"]);
 }
 
 #[test]

@@ -97,8 +97,12 @@ mod tests {
     use crate::report::picture::Shape;
 
     fn lines() -> Vec<ExitLine> {
-        let point =
-            |time: f64| ExitPoint { time, operations: 1e5 * time, accuracy: 70.0 + 5.0 * time, standard_error: Some(1.0) };
+        let point = |time: f64| ExitPoint {
+            time,
+            operations: 1e5 * time,
+            accuracy: 70.0 + 5.0 * time,
+            standard_error: Some(1.0),
+        };
         ["confidence", "margin"].map(|n| ExitLine { name: n.into(), points: [1.0, 2.5, 1.5].map(point).into() }).into()
     }
 
