@@ -23,16 +23,22 @@ use crate::error::{Error, Result};
 use crate::layer::Layer;
 use crate::network::Network;
 use crate::neuron::Leak;
-use safetensors::tensor::View;
+use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, SafeTensors};
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::convert::Infallible;
 use std::hash::Hasher;
+use std::io::Write;
+use std::iter::repeat_n;
 use std::path::Path;
 use twox_hash::XxHash3_64;
 
 /// Key of the header entry with the checksum.
 pub(crate) const CHECKSUM: &str = "checksum";
+/// The length of a safetensors header is a multiple of this, in bytes.
+const ALIGNMENT: usize = 8;
+/// The largest header that readers of safetensors take, in bytes.
+const LARGEST_HEADER: usize = 100_000_000;
 
 /// A dense row-major f32 array.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -203,48 +209,69 @@ impl Weights {
     /// # Errors
     /// If the format does not allow a tensor's name.
     pub fn to_bytes(&self, metadata: Option<HashMap<String, String>>) -> Result<Vec<u8>> {
-        let tensors = self.tensors.iter().map(|(name, array)| (name.clone(), array)).collect();
-        bytes_of(&tensors, metadata.unwrap_or_default())
+        let tensors: BTreeMap<_, _> = self.tensors.iter().map(|(name, array)| (name.clone(), array)).collect();
+        let mut bytes = Vec::with_capacity(tensors.values().map(|a| size_of_val(a.data.as_slice())).sum());
+        write_tensors(&tensors, metadata.unwrap_or_default(), Path::new("<memory>"), &mut bytes)?;
+        Ok(bytes)
     }
 }
 
-/// The bytes of a safetensors file of tensors that lie in several places, as
-/// [`Weights::to_bytes`]. No tensor is copied as a whole before it is written, so the memory needed is
-/// that of the result.
+/// Writes the safetensors file of tensors that lie in several places to `out`; messages name `file`.
+/// The header contains `metadata` and the checksum. The memory needed is that of the header.
 ///
 /// # Errors
-/// As [`Weights::to_bytes`].
-pub fn bytes_of(tensors: &BTreeMap<String, &Array>, metadata: HashMap<String, String>) -> Result<Vec<u8>> {
-    let unwritable = |problem: String| Error::WeightFile { file: "<memory>".into(), problem };
-    if let Some((name, _)) = tensors.iter().find(|(_, a)| a.shape.iter().product::<usize>() != a.data.len()) {
-        return Err(unwritable(format!("the shape of `{name}` does not fit the number of its values")));
-    }
+/// If the format does not allow a tensor's name or shape, or if writing fails.
+pub fn write_tensors(
+    tensors: &BTreeMap<String, &Array>,
+    metadata: HashMap<String, String>,
+    file: &Path,
+    out: &mut impl Write,
+) -> Result<()> {
+    let unwritable = |problem: String| Error::WeightFile { file: file.to_owned(), problem };
     let mut metadata: BTreeMap<String, String> = metadata.into_iter().collect();
+    let mut infos = Vec::with_capacity(tensors.len());
+    let mut end = 0;
+    for (name, array) in tensors {
+        if array.shape.iter().product::<usize>() != array.data.len() {
+            return Err(unwritable(format!("the shape of `{name}` does not fit the number of its values")));
+        }
+        let begin = end;
+        end += size_of_val(array.data.as_slice());
+        let (dtype, shape, data_offsets) = (Dtype::F32, array.shape.clone(), (begin, end));
+        infos.push((name.clone(), TensorInfo { dtype, shape, data_offsets }));
+    }
     let sum = checksum(tensors.iter().map(|(name, array)| (name.as_str(), *array)), &metadata);
     metadata.insert(CHECKSUM.to_owned(), sum);
-    let views = tensors.iter().map(|(name, array)| (name.as_str(), LittleEndian(array)));
-    safetensors::serialize(views, Some(metadata.into_iter().collect())).map_err(|e| unwritable(format!("{e:?}")))
+    let mut header = Metadata::new(Some(metadata.into_iter().collect()), infos)
+        .map_err(|e| unwritable(format!("{e:?}")))
+        .and_then(|header| serde_json::to_string(&header).map_err(|e| unwritable(e.to_string())))?;
+    let length = header.len().next_multiple_of(ALIGNMENT);
+    if length > LARGEST_HEADER {
+        return Err(unwritable(format!("its header has {length} bytes, the format allows {LARGEST_HEADER}")));
+    }
+    let failed = |e| Error::io(file, e);
+    out.write_all(&(length as u64).to_le_bytes()).map_err(failed)?;
+    header.extend(repeat_n(' ', length - header.len()));
+    out.write_all(header.as_bytes()).map_err(failed)?;
+    tensors.values().try_for_each(|array| little_endian(&array.data, |bytes| out.write_all(bytes)).map_err(failed))
 }
 
-/// A tensor whose bytes are made when they are written.
-struct LittleEndian<'a>(&'a Array);
-
-impl View for LittleEndian<'_> {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
+/// Passes the little-endian bytes of `values` to `take`, in pieces.
+///
+/// # Errors
+/// The first error of `take`.
+fn little_endian<E>(
+    values: &[f32],
+    mut take: impl FnMut(&[u8]) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
+    const PIECE: usize = 1 << 14;
+    let mut buffer = [0; size_of::<f32>() * PIECE];
+    for values in values.chunks(PIECE) {
+        let bytes = &mut buffer[..size_of_val(values)];
+        bytes.chunks_exact_mut(size_of::<f32>()).zip(values).for_each(|(b, v)| b.copy_from_slice(&v.to_le_bytes()));
+        take(bytes)?;
     }
-
-    fn shape(&self) -> &[usize] {
-        &self.0.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        self.0.data.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into()
-    }
-
-    fn data_len(&self) -> usize {
-        size_of_val(self.0.data.as_slice())
-    }
+    Ok(())
 }
 
 /// The checksum of tensors, which come in the order of their names, and of the header's texts.
@@ -255,17 +282,15 @@ fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, &'a Array)>, metadata: &
         number(hash, s.len());
         hash.write(s.as_bytes());
     };
-    let mut buffer = Vec::new();
     for (name, array) in tensors {
         text(&mut hash, name);
         text(&mut hash, "F32");
         number(&mut hash, array.shape.len());
         array.shape.iter().for_each(|n| number(&mut hash, *n));
-        for values in array.data.chunks(1 << 14) {
-            buffer.clear();
-            buffer.extend(values.iter().flat_map(|v| v.to_le_bytes()));
-            hash.write(&buffer);
-        }
+        let Ok(()) = little_endian(&array.data, |bytes| {
+            hash.write(bytes);
+            Ok::<_, Infallible>(())
+        });
     }
     for (key, value) in metadata.iter().filter(|(key, _)| *key != CHECKSUM) {
         text(&mut hash, key);
@@ -346,6 +371,23 @@ mod tests {
         w.insert("conv1.weight", Array::new(vec![2, 2], vec![1.0, -0.0, f32::MIN_POSITIVE, 3.5]));
         w.insert("norm1.running_var", Array::full(&[3], 0.5));
         w
+    }
+
+    #[test]
+    fn a_file_has_the_bytes_that_the_library_of_the_format_writes() {
+        // Longer than a piece, names and texts beyond ASCII, a scalar, an empty tensor.
+        let long = Array::new(vec![3, 7001], (0..21003).map(|i| i as f32 * 0.1).collect());
+        let mut w = example();
+        w.insert("größe.weight", long);
+        w.insert("a", Array::new(Vec::new(), vec![2.0]));
+        w.insert("z", Array::new(vec![0, 3], Vec::new()));
+        let bytes = w.to_bytes(None).unwrap();
+        let header = SafeTensors::read_metadata(&bytes).unwrap().1.metadata().clone();
+        let all: Vec<(&String, &Array, Vec<u8>)> =
+            w.tensors.iter().map(|(n, a)| (n, a, a.data.iter().flat_map(|v| v.to_le_bytes()).collect())).collect();
+        let view = |a: &Array, b| safetensors::tensor::TensorView::new(Dtype::F32, a.shape.clone(), b).unwrap();
+        let theirs = safetensors::serialize(all.iter().map(|(n, a, b)| (n, view(a, b))), header).unwrap();
+        assert!(bytes == theirs, "{} bytes here, {} there", bytes.len(), theirs.len());
     }
 
     #[test]

@@ -41,8 +41,7 @@ pub enum Error {
         /// The problem with the value, and the remedy.
         problem: String,
     },
-    /// The layer outputs that one batch saves for the backward pass need more memory than the
-    /// machine has.
+    /// The training of one batch needs more memory than the machine has.
     #[error(
         "one batch of {batch} samples at {steps} time steps needs {needed:.0} GB of memory (layer `{layer}`: {most:.0} \
          GB), this machine has {machine:.0} GB: {}lower `train.batch` or `train.t_max`, or make the layer smaller",
@@ -53,11 +52,11 @@ pub enum Error {
         batch: usize,
         /// Time steps.
         steps: usize,
-        /// Memory for all layers, in GB.
+        /// Memory of the training, in GB.
         needed: f64,
-        /// The layer that needs the most memory.
+        /// The layer whose outputs need the most memory.
         layer: String,
-        /// Memory for that layer, in GB.
+        /// Memory for the outputs of that layer, in GB.
         most: f64,
         /// Memory of the machine, in GB.
         machine: f64,

@@ -11,13 +11,15 @@ use std::path::{Path, PathBuf};
 use tickless_engine::{CompileOptions, Program};
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::interop::speck;
-use tickless_net::recipe::{LARGEST_STEPS, Optimiser, Recipe};
+use tickless_net::recipe::{LARGEST_STEPS, Recipe};
 use tickless_net::spec::kinds::{self, COMMON, KINDS, Key};
 use tickless_net::summary::{LayerSummary, Summary, summary};
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{InputKind, Network, Shape, fold};
 use tickless_train::data::published_input;
-use tickless_train::footprint::{Footprint, footprint};
+use tickless_train::footprint::{Footprint, Iteration};
+use tickless_train::iteration::optimiser::OptimiserSetting;
+use tickless_train::strategy::{self, Steps};
 
 /// What networks and layers there are, and what a network is made of.
 #[derive(Debug, Args)]
@@ -92,10 +94,8 @@ struct Which {
 /// A network with what is known about its training.
 struct Loaded {
     network: Network,
-    /// Batch, steps and recomputation of the training.
-    training: (usize, usize, bool),
-    /// Number of values that the optimiser keeps for each weight.
-    buffers: usize,
+    /// The largest iteration of its training.
+    iteration: Iteration,
 }
 
 #[derive(Serialize)]
@@ -127,7 +127,10 @@ struct Memory {
     steps: usize,
     #[serde(flatten)]
     bytes: Footprint,
+    /// The sum of all parts of an iteration.
     total: usize,
+    /// The memory of a training, which writes checkpoints.
+    with_checkpoint: usize,
 }
 
 #[derive(Serialize)]
@@ -189,8 +192,10 @@ impl Which {
         if zoo::entry(&self.network).is_ok() && !file.is_file() {
             ensure!(self.set.is_empty(), "`--set` changes a recipe, and `{}` is a built-in network", self.network);
             let network = zoo::build(&self.network, &ZooOptions { width: self.width, ..ZooOptions::default() })?;
-            let training = (self.batch.unwrap_or(16), self.steps.unwrap_or(4), false);
-            return Ok(Loaded { network, training, buffers: 1 });
+            let (batch, steps) = (self.batch.unwrap_or(16), self.steps.unwrap_or(4));
+            let optimiser = OptimiserSetting::sgd(0.9, 0.0);
+            let iteration = Iteration { batch, steps, passes: 1, optimiser, recompute: false };
+            return Ok(Loaded { network, iteration });
         }
         if file.extension().is_none() && !file.exists() {
             // A word without an extension is a name that was mistyped rather than a file.
@@ -201,12 +206,15 @@ impl Which {
         let (shape, kind, classes) = input_of(&recipe).with_context(|| self.network.clone())?;
         let network = recipe.network.build(shape, kind, classes).with_context(|| self.network.clone())?;
         let t = &recipe.train;
-        let buffers = match t.optimiser {
-            Optimiser::Sgd => usize::from(t.momentum != 0.0),
-            Optimiser::AdamW => 2,
+        let range = Steps { t_min: t.t_min, t_max: t.t_max, samples: t.samples, group: t.group };
+        let iteration = Iteration {
+            batch: self.batch.unwrap_or(t.batch),
+            steps: self.steps.unwrap_or(t.t_max),
+            passes: strategy::by_name(&t.strategy, range)?.passes(),
+            optimiser: OptimiserSetting::from(t),
+            recompute: t.recompute,
         };
-        let training = (self.batch.unwrap_or(t.batch), self.steps.unwrap_or(t.t_max), t.recompute);
-        Ok(Loaded { network, training, buffers })
+        Ok(Loaded { network, iteration })
     }
 }
 
@@ -231,12 +239,12 @@ pub(super) fn input_of(recipe: &Recipe) -> Result<(Shape, InputKind, usize)> {
 }
 
 fn describe(loaded: &Loaded) -> Shown {
-    let (batch, steps, recompute) = loaded.training;
-    let bytes = footprint(&loaded.network, batch, steps, loaded.buffers, recompute);
+    let Iteration { batch, steps, .. } = loaded.iteration;
+    let bytes = loaded.iteration.footprint(&loaded.network);
     let (event_driven, chip) = deployment(&loaded.network);
     Shown {
         summary: summary(&loaded.network),
-        memory: Memory { batch, steps, bytes, total: bytes.total() },
+        memory: Memory { batch, steps, bytes, total: bytes.iteration(), with_checkpoint: bytes.training() },
         event_driven,
         chip,
     }
@@ -330,7 +338,14 @@ fn show(of: &Which, svg: Option<&Path>, global: &Global) -> Result<()> {
     say!("weights: {}", grouped(s.parameters as u64));
     say!("operations: {} multiply-accumulates a step if every input is active", grouped(s.operations));
     let m = &shown.memory;
-    say!("memory of a training iteration, batch {}, T = {}: about {:.2} GB", m.batch, m.steps, m.total as f64 / 1e9);
+    let gb = |bytes: usize| bytes as f64 / 1e9;
+    say!(
+        "memory of a training iteration, batch {}, T = {}: about {:.2} GB ({:.2} GB with the checkpoint that a training writes)",
+        m.batch,
+        m.steps,
+        gb(m.total),
+        gb(m.with_checkpoint)
+    );
     say!("{}", shown.event_driven.words("event-driven"));
     say!("{}", shown.chip.words("Speck-class chip"));
     if let Some(file) = svg {

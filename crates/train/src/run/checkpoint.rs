@@ -14,8 +14,9 @@ use crate::run::train_plan::TrainPlan;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use tickless_files::NewFile;
 use tickless_net::recipe::{Recipe, Select};
-use tickless_net::weights::bytes_of;
+use tickless_net::weights::write_tensors;
 use tickless_net::{Array, Network, WeightFile, Weights};
 
 /// Format version, raised when the meaning of a field changes.
@@ -166,8 +167,9 @@ impl Checkpoint {
             ("optimiser_steps".to_owned(), self.optimiser_steps.to_string()),
             ("has_best".to_owned(), self.best.is_some().to_string()),
         ]);
-        let bytes = bytes_of(&all, header)?;
-        tickless_files::write(file, &bytes).map_err(|e| Error::io(file, e))
+        let mut new = NewFile::create(file).map_err(|e| Error::io(file, e))?;
+        write_tensors(&all, header, file, &mut new)?;
+        new.commit().map_err(|e| Error::io(file, e))
     }
 
     /// Reads a file that [`write`](Self::write) wrote.

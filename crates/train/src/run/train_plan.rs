@@ -4,9 +4,8 @@ use super::freeze::frozen_tensors;
 use super::machine::Machine;
 use crate::data::{BatchRequest, Parts};
 use crate::error::{Error, Result};
-use crate::footprint::unfused_tensors;
+use crate::footprint::Iteration;
 use crate::iteration::optimiser::OptimiserSetting;
-use crate::iteration::recompute::kept_at_once;
 use crate::iteration::schedule::Schedule;
 use crate::iteration::{StepSetting, TrainingPass};
 use crate::loss::LossSetting;
@@ -161,14 +160,19 @@ impl TrainPlan {
         })
     }
 
-    /// Refuses a batch, shared by `workers`, if the layer outputs that it saves for the backward
-    /// pass exceed this machine's memory.
+    /// Refuses a batch, shared by `workers`, if its training exceeds this machine's memory.
     ///
     /// # Errors
     /// [`Error::Memory`], which names the largest layer.
     pub fn check_memory(&self, network: &Network, workers: usize) -> Result<()> {
-        let longest = self.step.t_max * self.long.map_or(1, |l| l.times);
-        check_memory(network, self.batch.div_ceil(workers), longest, self.recompute)
+        let iteration = Iteration {
+            batch: self.batch.div_ceil(workers),
+            steps: self.step.t_max * self.long.map_or(1, |l| l.times),
+            passes: self.strategy.passes(),
+            optimiser: self.optimiser,
+            recompute: self.recompute,
+        };
+        iteration.check(network, Machine::here().memory_gb)
     }
 
     /// The expected number of time steps of an iteration: the sum over its passes of the steps that
@@ -225,36 +229,6 @@ impl TrainPlan {
         }
         all
     }
-}
-
-/// Refuses a batch of one worker if its saved layer outputs exceed this machine's memory.
-fn check_memory(network: &Network, batch: usize, t_max: usize, recompute: bool) -> Result<()> {
-    let machine = Machine::here().memory_gb;
-    let nodes = network.nodes();
-    let gb = |values: usize| values as f64 * batch as f64 * t_max as f64 * 4.0 / 1e9;
-    let tensors = unfused_tensors(network, t_max);
-    let values = |i: usize| nodes[i].output.len().saturating_mul(tensors[i]);
-    let sizes = |kept: Vec<usize>| -> Vec<(&str, f64)> {
-        let layers = kept.iter().map(|i| (nodes[*i].name.as_str(), gb(values(*i))));
-        layers.chain([("input", gb(network.input().shape.len()))]).collect()
-    };
-    let sum = |all: &[(&str, f64)]| all.iter().map(|l| l.1).sum::<f64>();
-    let less = sizes(kept_at_once(network, values));
-    let all = if recompute { less.clone() } else { sizes((0..nodes.len()).collect()) };
-    let needed = sum(&all);
-    if machine == 0.0 || needed <= machine {
-        return Ok(());
-    }
-    let (layer, most) = all.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
-    Err(Error::Memory {
-        batch,
-        steps: t_max,
-        needed,
-        layer: layer.to_owned(),
-        most,
-        machine,
-        recompute_fits: sum(&less) <= machine,
-    })
 }
 
 /// Draws the initial weights of a recipe's network.
