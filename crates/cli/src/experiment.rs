@@ -213,7 +213,8 @@ fn finish_run(
     if finished.simulation.is_none() {
         match tickless::simulate::possible(run) {
             Ok(()) => {
-                let fitted = temperature(run, &model, &OperatingPoint::EVENT_DRIVEN, console)?;
+                let at = OperatingPoint::EVENT_DRIVEN;
+                let fitted = temperature(run, &model, &at, console)?.confidence(run.facts.t_max);
                 let (s, answers) = simulate_answers(run, &model, (ids, fitted), console, console.stop_flag())?;
                 folder.write_result("simulate.json", &s)?;
                 keep_answers(run, StoredAnswers::of_event_driven(run, &answers), console)?;

@@ -38,12 +38,9 @@ pub fn answers(
         OperatingPoint::Clocked { configuration, leak: *leak, exit: None }.canonical(&run.network, run.facts.t_max)
     };
     let points: Vec<OperatingPoint> = settings.iter().map(point).collect();
-    let mut distinct: Vec<OperatingPoint> = Vec::new();
-    for point in &points {
-        if !distinct.contains(point) {
-            distinct.push(point.clone());
-        }
-    }
+    // Each at its last place, so that the progress ends at the last setting.
+    let last = |k: &usize| !points[k + 1..].contains(&points[*k]);
+    let distinct: Vec<OperatingPoint> = (0..points.len()).filter(last).map(|k| points[k].clone()).collect();
     let known: Vec<Temperature> = match is_changed || calibration.is_some() {
         false => temperatures(run, model, &distinct, progress)?,
         true => Vec::new(),

@@ -10,7 +10,7 @@
 use crate::error::stop;
 use crate::operating_point::{ExitAt, OperatingPoint};
 use crate::readout::setting;
-use crate::simulate::{compile_point, load};
+use crate::simulate::load;
 use crate::temperature::{self, Temperature, fit_samples, found, is_kept, keep, kept, put};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -114,7 +114,7 @@ fn resolved(
 
 /// The confidence of an event-driven run.
 pub(crate) fn confidence(run: &Loaded, temperature: Temperature) -> Confidence {
-    Confidence { gain: temperature.gain as f32, t_max: run.facts.t_max }
+    temperature.confidence(run.facts.t_max).0
 }
 
 /// The policy that the run keeps, or else a new one, which it keeps from then on.
@@ -158,7 +158,7 @@ fn learned_without_a_clock(
     temperature: Temperature,
     progress: &dyn Progress,
 ) -> Result<ExitPolicy> {
-    let program = compile_point(run, at)?;
+    let program = at.program(run)?;
     let confidence = confidence(run, temperature);
     // The mean span of a training recording.
     let span_us = run.facts.step_us.map_or(1e6, |step| step * run.facts.t_max as f64);

@@ -4,8 +4,10 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
+use tickless_engine::{CompileOptions, Program};
 use tickless_net::recipe::LARGEST_STEPS;
 use tickless_net::{ExitRule, InputKind, LeakRule, Network};
+use tickless_train::run::Loaded;
 
 use crate::simulate::tune::Knob;
 
@@ -98,6 +100,12 @@ impl OperatingPoint {
             Self::EventDriven { neurons: Some(n), .. } => Arc::new(n.knob.set(network, &n.values)),
             _ => network.clone(),
         }
+    }
+
+    /// The program of a run with the neurons of an event-driven point.
+    pub(crate) fn program(&self, run: &Loaded) -> tickless_engine::Result<Program> {
+        let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
+        Program::compile(&self.network(&run.network), &run.weights, &options)
     }
 
     /// Checks the point against a network.

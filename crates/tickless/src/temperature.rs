@@ -10,7 +10,7 @@
 
 use crate::operating_point::OperatingPoint;
 use crate::readout::setting;
-use crate::simulate::{compile_point, load};
+use crate::simulate::load;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,12 @@ pub struct Temperature {
 impl Temperature {
     /// The temperature of a run without a validation part.
     pub const UNCALIBRATED: Self = Self { gain: 1.0, samples: 0 };
+
+    /// The confidence of an event-driven run that was trained at `t_max` steps, with the number of
+    /// samples that the temperature was fitted on.
+    pub fn confidence(&self, t_max: usize) -> (Confidence, usize) {
+        (Confidence { gain: self.gain as f32, t_max }, self.samples)
+    }
 
     /// Whether it was fitted.
     pub fn is_calibrated(&self) -> bool {
@@ -135,7 +141,7 @@ pub fn temperature_of_changed(
 
 /// The temperature of softmax(g·Σ/T_max) at the end of these recordings.
 fn event_driven(run: &Loaded, at: &OperatingPoint, ids: &[SampleId], progress: &dyn Progress) -> Result<f64> {
-    let program = compile_point(run, at)?;
+    let program = at.program(run)?;
     progress.start("fit the confidence", ids.len() as u64, "recording");
     let readout = |session: &mut Session, &id: &SampleId| -> Result<(Vec<f32>, usize)> {
         crate::error::stop(progress)?;

@@ -37,7 +37,7 @@ use tickless_train::run::Loaded;
   tickless eval runs/nmnist-mtt-seed1 --samples answers.csv   every sample at every T
   tickless eval runs/nmnist-mtt-seed1 --exit confidence          each sample stops when sure enough
   tickless eval runs/nmnist-mtt-seed1 --exit margin,entropy --alpha 0.2,0.5,0.9 --steps 6 -o exits
-  tickless eval runs/nmnist-mtt-seed1 --exit margin --alpha 0.8 --samples exits.csv   when each stopped
+  tickless eval runs/nmnist-mtt-seed1 --exit margin --samples exits.csv
   tickless eval runs/cifar10-resnet18-mtt-seed1000 --calibrate   batch norm calibrated at every T
   tickless eval runs/cifar10-resnet18-mtt-seed1000 --configuration 4,2,1 --calibrate
 

@@ -152,8 +152,8 @@ impl Simulate {
         }
         let at = OperatingPoint::EVENT_DRIVEN;
         let fit = if changed { temperature_of_changed } else { temperature };
-        let (s, answers) =
-            simulate_answers(&run, &model, (ids, fit(&run, &model, &at, console)?), console, console.stop_flag())?;
+        let fitted = fit(&run, &model, &at, console)?.confidence(run.facts.t_max);
+        let (s, answers) = simulate_answers(&run, &model, (ids, fitted), console, console.stop_flag())?;
         if let Some(file) = &self.samples {
             write_samples(file, &run, ids, &[Asked::of(&[], None, &answers)])?;
         }

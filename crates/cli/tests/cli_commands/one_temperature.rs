@@ -4,6 +4,7 @@
 use crate::tune::{loaded, validated};
 use serde_json::Value;
 use tickless::events::formats::encode;
+use tickless::events::{Columns, Event, Sensor};
 use tickless::train::run::Loaded;
 use tickless_testing::command::{Scratch, number};
 
@@ -224,4 +225,42 @@ fn results_of_one_temperature_for_all_t_are_read_and_called_so() {
     assert!(notes[0].contains("at T = 1 ") && notes[0].contains("tickless eval"), "{notes:?}");
     scratch.ok(&["eval", "run"]);
     assert!(said("temperature").is_empty());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_class_name_that_looks_like_csv_is_the_same_name_in_every_output() {
+    let scratch = Scratch::new();
+    let names = ["a, \"b\"", "plain"];
+    for (class, name) in names.iter().enumerate() {
+        for k in 0..6u64 {
+            let event = |i: u64| Event { t_us: 100 * i + k, x: (i % 9) as u16, y: (8 * class) as u16, on: i % 2 == 0 };
+            let columns: Columns = (0..90).map(event).collect();
+            let part = if k < 4 { "train" } else { "test" };
+            let bytes = encode("dat", &columns, Some(Sensor { width: 9, height: 9 })).unwrap();
+            scratch.write(&format!("mine/{part}/{name}/{k}.dat"), bytes);
+        }
+    }
+    let recipe = "[data]\nset = \"folder\"\npath = \"mine\"\n[network]\nname = \"demo\"\n[train]\nstrategy = \"sdt\"\n\
+                  t_max = 2\nepochs = 1\nbatch = 4\n";
+    scratch.write("mine.toml", recipe);
+    scratch.ok(&["train", "mine.toml", "--output", "run"]);
+    scratch.ok(&["eval", "run", "--samples", "a.csv"]);
+    scratch.ok(&["simulate", "run", "--exit", "margin", "--alpha", "0.1", "--samples", "e.csv"]);
+    for file in ["a.csv", "e.csv"] {
+        let raw = scratch.text(file);
+        assert!(raw.contains("\"a, \"\"b\"\"\""), "{raw}");
+        let (head, rows) = csv(&raw);
+        // The reader of this test drops quotes.
+        let shown = ["a, b", "plain"];
+        assert!(!rows.is_empty() && rows.iter().all(|row| row.len() == head.len()), "{raw}");
+        for row in &rows {
+            let (label, class): (usize, usize) = (row[5].parse().unwrap(), row[7].parse().unwrap());
+            assert_eq!((row[6].as_str(), row[8].as_str()), (shown[label], shown[class]), "{row:?}");
+        }
+    }
+    let file = format!("mine/test/{}/4.dat", names[0]);
+    let line: Value = serde_json::from_str(&scratch.ok(&["predict", "run", &file, "--json"]).stdout).unwrap();
+    assert_eq!(line["class"], names[line["label"].as_u64().unwrap() as usize]);
+    assert_eq!(line["file"], file.as_str());
 }

@@ -13,7 +13,7 @@ pub use stream::{Dropped, Heard, Stream, StreamOptions, Why};
 
 use crate::exits::{confidence, exits};
 use crate::operating_point::OperatingPoint;
-use crate::simulate::{compile_point, possible};
+use crate::simulate::possible;
 use crate::temperature::Temperature;
 use crate::{Error, Result};
 use serde::Serialize;
@@ -122,7 +122,7 @@ impl<'a> Predictor<'a> {
         at.check(&run.network).map_err(|problem| Error::OperatingPoint { problem })?;
         let program = match &at {
             OperatingPoint::Clocked { .. } => None,
-            OperatingPoint::EventDriven { .. } => Some(compile_point(run, &at)?),
+            OperatingPoint::EventDriven { .. } => Some(at.program(run)?),
         };
         let asked: Vec<_> = at.exit().into_iter().collect();
         let mut found = exits(run, &model, &at, &asked, progress)?;

@@ -4,12 +4,10 @@
 use super::load;
 use crate::Result;
 use crate::error::stop;
-use crate::exits::confidence;
 use crate::number;
-use crate::temperature::Temperature;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use tickless_engine::{Course, Moments, Program, Session, course};
+use tickless_engine::{Confidence, Course, Moments, Program, Session, course};
 use tickless_net::answers::standard_error;
 use tickless_train::data::SampleId;
 use tickless_train::progress::Progress;
@@ -96,19 +94,18 @@ pub struct Exit {
     pub reached: f64,
 }
 
-/// Runs all recordings and evaluates the decision at every moment. `temperature` is that of the
-/// program's confidence. `longest` is the longest time in µs and the largest number of events.
+/// Runs all recordings and evaluates the decision at every moment, with a confidence and the number of
+/// samples that its temperature was fitted on. `longest` is the longest time in µs and the largest number of events.
 ///
 /// # Errors
 /// If a recording cannot be decoded, or the user stops.
 pub fn decisions(
     run: &Loaded,
     program: &Program,
-    (ids, temperature): (&[SampleId], Temperature),
+    (ids, (confidence, gain_samples)): (&[SampleId], (Confidence, usize)),
     longest: (u64, u64),
     progress: &dyn Progress,
 ) -> Result<Decisions> {
-    let confidence = confidence(run, temperature);
     let moments = Moments { us: grid(longest.0), events: grid(longest.1), confidences: CONFIDENCES.to_vec() };
     progress.start("decisions", ids.len() as u64, "recording");
     let course_and_label = |session: &mut Session, &id: &SampleId| -> Result<(Course, usize)> {
@@ -143,7 +140,7 @@ pub fn decisions(
     };
     Ok(Decisions {
         gain: f64::from(confidence.gain),
-        gain_samples: temperature.samples,
+        gain_samples,
         curve: DecisionCurve {
             time: moments.us.iter().enumerate().map(at_time).collect(),
             events: moments.events.iter().enumerate().map(at_events).collect(),

@@ -11,8 +11,6 @@ pub mod tune;
 
 pub use engine_score::EngineScore;
 
-use crate::operating_point::OperatingPoint;
-use crate::temperature::{Temperature, temperature};
 use crate::{Error, Result};
 use decisions::Decisions;
 use quantised::Quantised;
@@ -126,12 +124,6 @@ pub(crate) fn compile_with(run: &Loaded, quantised: bool) -> tickless_engine::Re
     Program::compile(&run.network, &run.weights, &options)
 }
 
-/// Compiles a run with the neurons of an event-driven operating point.
-pub(crate) fn compile_point(run: &Loaded, at: &OperatingPoint) -> tickless_engine::Result<Program> {
-    let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
-    Program::compile(&at.network(&run.network), &run.weights, &options)
-}
-
 /// Compiles a run with other weights.
 pub(crate) fn compile_with_weights(run: &Loaded, weights: &Weights) -> tickless_engine::Result<Program> {
     let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
@@ -162,32 +154,30 @@ pub fn counts(run: &Loaded, program: &Program, ids: &[SampleId]) -> Result<Vec<V
     Ok((0..layers).map(|l| all.iter().flat_map(|r| r[l].iter().copied()).collect()).collect())
 }
 
-/// Runs recordings event by event with the run's own neurons, and the clocked network on some of them
-/// for comparison.
+/// Runs recordings event by event, and the clocked network on some of them for comparison. `fitted` is
+/// the confidence of the event-driven run with the number of samples that its temperature was fitted on
+/// ([`Temperature::confidence`](crate::temperature::Temperature::confidence)).
 ///
 /// # Errors
 /// If the network needs a clock, a recording cannot be decoded, or the user stops.
 pub fn simulate(
     run: &Loaded,
     model: &Model,
-    ids: &[SampleId],
+    (ids, fitted): (&[SampleId], (Confidence, usize)),
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<Simulation> {
-    possible(run)?;
-    let temperature = temperature(run, model, &OperatingPoint::EVENT_DRIVEN, progress)?;
-    Ok(simulate_answers(run, model, (ids, temperature), progress, stop)?.0)
+    Ok(simulate_answers(run, model, (ids, fitted), progress, stop)?.0)
 }
 
-/// As [`simulate`], with the answer to each recording. `temperature` is that of the event-driven run;
-/// if the network of the run was changed in memory, that of the changed network.
+/// As [`simulate`], with the answer to each recording.
 ///
 /// # Errors
 /// As [`simulate`].
 pub fn simulate_answers(
     run: &Loaded,
     model: &Model,
-    (ids, temperature): (&[SampleId], Temperature),
+    (ids, fitted): (&[SampleId], (Confidence, usize)),
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<(Simulation, Answers)> {
@@ -211,7 +201,7 @@ pub fn simulate_answers(
         layers.map(|(l, spikes)| LayerActivity { layer: l.name.clone(), neurons: l.shape.len(), spikes: *spikes });
     let some = &ids[..ids.len().min(DIFFERENCE_SAMPLES)];
     let longest = result.outcomes.iter().fold((0, 0), |m, o| (m.0.max(o.us), m.1.max(o.events)));
-    let decisions = decisions::decisions(run, &program, (ids, temperature), longest, progress)?;
+    let decisions = decisions::decisions(run, &program, (ids, fitted), longest, progress)?;
     let (quantised, quantised_refused) = match quantised::program(run)? {
         Ok(small) => (Some(quantised::quantised(run, (&program, &small), ids, some.len(), progress)?), None),
         Err(why) => (None, Some(why)),

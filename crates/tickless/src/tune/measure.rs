@@ -6,7 +6,7 @@ use crate::error::stop;
 use crate::exits::{confidence, exits};
 use crate::operating_point::{ExitAt, OperatingPoint};
 use crate::readout::setting;
-use crate::simulate::{compile_point, load};
+use crate::simulate::load;
 use crate::temperature::Temperature;
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -100,7 +100,7 @@ pub fn time(
             early_exit(model, &setting(run, ids), steps, *leak, &exit, progress)?.1
         }
         (OperatingPoint::EventDriven { .. }, exit) => {
-            let program = compile_point(run, point)?;
+            let program = point.program(run)?;
             let recordings = ids.iter().map(|&id| Ok(load(run, id)?)).collect::<Result<Vec<_>>>()?;
             let begun = Instant::now();
             recordings.par_iter().try_for_each_init(
@@ -156,7 +156,7 @@ pub fn stops(
     (exits, temperature): (&[(ExitAt, Exit)], Temperature),
     progress: &dyn Progress,
 ) -> Result<Vec<(Vec<Stop>, usize)>> {
-    let program = compile_point(run, point)?;
+    let program = point.program(run)?;
     let confidence = confidence(run, temperature);
     let rules: Vec<Exit> = exits.iter().map(|e| e.1).collect();
     let one = |session: &mut Session, &id: &SampleId| -> Result<(Vec<Stop>, usize)> {
