@@ -127,7 +127,7 @@ proptest! {
         let weights = weights(r, &net);
         let simd = Some(r.pick(&Isa::available()));
         let quantised = matches!(form, Form::Quantised);
-        let options = CompileOptions { step_us: Some(STEP_US), simd, quantised, ..CompileOptions::default() };
+        let options = CompileOptions { step_us: Some(STEP_US), simd, quantised };
         let program = Program::compile(&net, &weights, &options).unwrap();
         let recording = recording(r, &net, 40);
         let confidence = Confidence { gain: r.pick(&[0.5, 2.0, 20.0, 20.0]), t_max: 4 };

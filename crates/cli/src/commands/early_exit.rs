@@ -131,9 +131,8 @@ impl EarlyExitArgs {
         &self,
         (run, is_changed): (&Loaded, bool),
         model: &Model,
-        part: Part,
+        (part, file): (Part, Option<&Path>),
         what: (&[SampleId], usize, Option<LeakRule>),
-        file: Option<&Path>,
         global: &Global,
         console: &Console,
     ) -> Result<()> {
@@ -249,14 +248,14 @@ struct EventExits {
 }
 
 impl EarlyExitArgs {
-    /// Measures event-driven exits at `point` and prints them.
+    /// Measures event-driven exits at `point` and prints them. `file` gets the answer to each recording
+    /// at each exit.
     pub fn run_event_driven(
         &self,
         run: &Loaded,
         model: &Model,
-        (part, ids): (Part, &[SampleId]),
+        (part, ids, file): (Part, &[SampleId], Option<&Path>),
         point: &OperatingPoint,
-        file: Option<&Path>,
         global: &Global,
         console: &Console,
     ) -> Result<()> {

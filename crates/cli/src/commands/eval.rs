@@ -144,8 +144,8 @@ impl Eval {
                 ),
             };
             let changed = self.refractory.is_some();
-            let what = (ids, steps, self.leak);
-            return self.exits.run((&run, changed), &model, self.part, what, self.samples.as_deref(), global, console);
+            let (what, shown) = ((ids, steps, self.leak), (self.part, self.samples.as_deref()));
+            return self.exits.run((&run, changed), &model, shown, what, global, console);
         }
         let calibration = self.calibrate.then(|| run.calibration(None));
         let wanted = self.leak.map_or_else(|| run.recipe.eval.leak.clone(), |leak| vec![leak]);

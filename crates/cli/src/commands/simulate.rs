@@ -242,8 +242,8 @@ impl Simulate {
             bail!("the {} part of this run is empty", self.part);
         }
         let model = run.model(&device(&global.device)?)?;
-        let file = self.samples.as_deref();
-        self.exits.run_event_driven(run, &model, (self.part, ids), &point, file, global, console)
+        let shown = (self.part, ids, self.samples.as_deref());
+        self.exits.run_event_driven(run, &model, shown, &point, global, console)
     }
 
     /// Gives the neurons the period of `--refractory`, or tunes them on the validation part if

@@ -234,7 +234,8 @@ fn a_class_name_that_looks_like_csv_is_the_same_name_in_every_output() {
     let names = ["a, \"b\"", "plain"];
     for (class, name) in names.iter().enumerate() {
         for k in 0..6u64 {
-            let event = |i: u64| Event { t_us: 100 * i + k, x: (i % 9) as u16, y: (8 * class) as u16, on: i % 2 == 0 };
+            let event =
+                |i: u64| Event { t_us: 100 * i + k, x: (i % 9) as u16, y: (8 * class) as u16, on: i.is_multiple_of(2) };
             let columns: Columns = (0..90).map(event).collect();
             let part = if k < 4 { "train" } else { "test" };
             let bytes = encode("dat", &columns, Some(Sensor { width: 9, height: 9 })).unwrap();

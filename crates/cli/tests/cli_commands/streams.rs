@@ -42,7 +42,8 @@ fn said(scratch: &Scratch, args: &[&str], bytes: &[u8]) -> Said {
 
 /// Events every 200 µs, within a sensor of 34x34.
 fn events(count: u64) -> Vec<Event> {
-    let event = |k: u64| Event { t_us: 200 * k, x: (k * 7 % 30) as u16, y: (k * 11 % 30) as u16, on: k % 3 > 0 };
+    let event =
+        |k: u64| Event { t_us: 200 * k, x: (k * 7 % 30) as u16, y: (k * 11 % 30) as u16, on: !k.is_multiple_of(3) };
     (0..count).map(event).collect()
 }
 
