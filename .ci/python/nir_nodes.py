@@ -10,7 +10,7 @@ snnTorch, SpikingJelly and Norse, with an input and the spikes of our clocked si
 1. opens every file with `nir.read`, which checks all shapes (nir 1.0.8);
 2. runs it in its framework, if that is installed, and compares the spikes of every step.
 
-It needs the packages of `.ci/extra golden`; Norse is left out if it is not installed.
+It needs the packages of `.ci/extra golden`; a framework that is not installed is left out, and said.
 """
 
 import contextlib

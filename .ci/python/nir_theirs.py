@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""Exports networks with the exporters of sinabs, snnTorch and SpikingJelly, and compares all spikes.
+"""Exports networks with the exporters of sinabs, snnTorch, SpikingJelly and Norse, and compares all spikes.
 
     python3 .ci/python/nir_theirs.py EXAMPLE
 
 EXAMPLE is the built example `nir_nodes` of tickless-net. Each case is a network of one framework that
-has the nodes which its exporter writes: `sinabs.to_nir` (Affine, Conv1d, Conv2d, IF, LIF, SumPool2d,
-Flatten; no case has its LI), `snntorch.export_to_nir` (Affine, Linear, Conv2d, AvgPool2d, Flatten, LIF, CubaLIF
-and the nested graphs of recurrent layers) and `spikingjelly…export_to_nir` (Affine, Linear, Conv1d,
-Conv2d, AvgPool2d, Flatten, IF, LIF, also of `ParametricLIFNode`, and CubaLIF). The framework runs the
-network; this library reads the graph and must give the same spikes in every step.
+has the nodes which its exporter writes: `sinabs.to_nir` (Affine, Conv1d, Conv2d, IF, LI, LIF, SumPool2d,
+Flatten), `snntorch.export_to_nir` (Affine, Linear, Conv2d, AvgPool2d, Flatten, LIF, CubaLIF and the
+nested graphs of recurrent layers), `spikingjelly…export_to_nir` (Affine, Linear, Conv1d, Conv2d,
+AvgPool2d, Flatten, IF, LIF, also of `ParametricLIFNode`, and CubaLIF) and `norse.torch.to_nir` (Affine,
+Conv2d, IF, LI, LIF). The framework runs the network; this library reads the graph and must give the same
+spikes in every step. The potential of an LI at the output has no counterpart here, where a readout sums
+its input; so its sum over time, until it has decayed, is compared (`factor` says by what it differs).
 
 It needs the packages of `.ci/extra golden`.
 
@@ -17,6 +19,19 @@ the input shape of a convolution and of `Flatten` unset and give numbers without
 writes no such file. Settings that NIR cannot say are those that the framework itself restores from a
 graph: sinabs' lower limit of IAF is -θ and its LIF takes the input as it is; SpikingJelly resets to
 zero.
+
+What exporters write wrong, which `faults` shows each time:
+
+- Norse 1.1.0 writes τ·dt for the time constant τ in seconds (`tau = dt / tau_mem_inv`), at the default dt
+  of 0.001 a thousandth, which its own importer reads as λ = 1 - dt/τ < 0. Here such a graph is refused;
+  the cases say `dt=1`, which makes it τ. Its `LIFCell` becomes a CubaLIF with w_in = 1, though a spike
+  adds 1 to the current there, which is w_in = τ_syn/dt; so its own importer makes another network of it.
+  It writes the batch as a dimension of the input, and neither Flatten nor pooling.
+- snnTorch 1.0.0's `RSynaptic` fails with `reset_delay=False` and a hidden state (a TypeError), and with
+  states given by the caller that setting has no effect: its potential is reset one step later, which no
+  graph says, and `export_to_nir` writes v_reset = 0 also for `reset_mechanism="none"`. The case
+  `recurrent_current` therefore runs snnTorch's layer without a reset of its own and resets the potential
+  to zero after each spike, as the graph says.
 """
 
 import contextlib
@@ -74,6 +89,10 @@ def sinabs_cases():
     line = nn.Sequential(nn.Conv1d(3, 4, 3, padding=2, dilation=2), iaf(), nn.Flatten(), nn.Linear(48, 5, bias=False), iaf())
     yield "line", line, (3, 12), {0: 12, 2: (4, 12)}
     yield "leaky", nn.Sequential(nn.Linear(6, 8), lif(7.3), nn.Linear(8, 5), lif(2.9)), (6,), {}
+    # v = λ·v + x with λ = exp(-1/τ), so the sum of v is that of x over 1 - λ.
+    readout = sl.ExpLeakSqueeze(tau_mem=4.7, batch_size=1, norm_input=False)
+    net = nn.Sequential(nn.Linear(6, 8, bias=False), iaf(), nn.Linear(8, 5, bias=False), readout)
+    yield "readout", net, (6,), {}, 1 - np.exp(-1 / 4.7)
 
     def run(net, x):
         sinabs.reset_states(net)
@@ -102,11 +121,13 @@ def snntorch_cases():
     )
     net = nn.Sequential(nn.Linear(6, 8), current(0.7, 0.8, 8), nn.Linear(8, 5), current(0.4, 0.9, 5, output=True))
     yield "current", net, (6,), {}
-    # RSynaptic fails in snnTorch 1.0.0 with reset_delay=False and a hidden state, and its later reset
-    # drops an input, which a graph does not say; `nir_nodes.py` has that layer in the other direction.
     hidden = [
         ("recurrent", snn.RLeaky(beta=0.83, linear_features=8, **same)),
         ("one_to_one", snn.RLeaky(beta=0.83, all_to_all=False, V=torch.linspace(-0.5, 0.5, 8), **same)),
+        (
+            "recurrent_current",
+            snn.RSynaptic(alpha=0.6, beta=0.83, linear_features=8, reset_mechanism="none", init_hidden=True),
+        ),
     ]
     for name, layer in hidden:
         yield name, nn.Sequential(nn.Linear(6, 8), layer, nn.Linear(8, 5), leaky(0.41, 5, output=True)), (6,), {}
@@ -118,6 +139,9 @@ def snntorch_cases():
         out = []
         for step in x:
             y = net(step.unsqueeze(0))
+            for layer in net:
+                if isinstance(layer, snn.RSynaptic):
+                    layer.mem = layer.mem * (1 - layer.spk)
             out.append((y[0] if isinstance(y, tuple) else y).reshape(-1))
         return torch.stack(out)
 
@@ -160,7 +184,83 @@ def spikingjelly_cases():
     return run, export
 
 
-CASES = {"sinabs": sinabs_cases, "snntorch": snntorch_cases, "spikingjelly": spikingjelly_cases}
+def norse_cases():
+    import norse.torch as norse
+    from norse.torch.module.iaf import IAFCell
+    from norse.torch.module.leaky_integrator_box import LIBoxCell, LIBoxParameters
+    from norse.torch.module.lif_box import LIFBoxCell, LIFBoxParameters
+
+    lif = lambda tau: LIFBoxCell(LIFBoxParameters(tau_mem_inv=torch.as_tensor(1 / tau)))
+    net = lambda *modules: norse.SequentialState(*modules)
+    yield "leaky", net(nn.Linear(6, 8), lif(0.004), nn.Linear(8, 5, bias=False), IAFCell()), (6,), {}
+    maps = net(nn.Conv2d(2, 4, 3, padding=2, dilation=2), IAFCell(), nn.Conv2d(4, 6, (3, 5), stride=2, padding=1, groups=2), lif(0.0025))
+    yield "maps", maps, (2, 8, 8), {0: (8, 8), 2: (8, 8)}
+    # τ·dv/dt = -v + x, so the sum of v is that of x.
+    li = LIBoxCell(LIBoxParameters(tau_mem_inv=torch.as_tensor(1 / 0.0047)))
+    yield "readout", net(nn.Linear(6, 8, bias=False), IAFCell(), nn.Linear(8, 5, bias=False), li), (6,), {}, 1.0
+
+    def run(net, x):
+        state, out = None, []
+        for step in x:
+            y, state = net(step.unsqueeze(0), state)
+            out.append(y.reshape(-1))
+        return torch.stack(out)
+
+    return run, lambda net, x: norse.to_nir(net, x[:1], dt=1.0)
+
+
+def faults():
+    """Shows what the head of this file says of exporters; returns how many of these faults are gone."""
+    import norse.torch as norse
+    import snntorch as snn
+    from norse.torch.module.lif_box import LIFBoxCell
+
+    said = {}
+    x = torch.ones(12, 1, 3)
+    net = norse.SequentialState(nn.Linear(3, 4), LIFBoxCell())
+    tau = 1 / LIFBoxCell().p.tau_mem_inv
+    written = [float(norse.to_nir(net, x[0], **dt).nodes["1"].tau) for dt in [{}, {"dt": 1.0}]]
+    said["norse writes a thousandth of a time constant"] = np.allclose(written, [0.001 * tau, tau])
+
+    cell = norse.SequentialState(nn.Linear(3, 4), norse.LIFCell())
+    nn.init.constant_(cell[0].weight, 1.0)
+
+    def spikes(net):
+        state, count = None, 0.0
+        for step in x:
+            y, state = net(step, state)
+            count += float(y.sum())
+        return count
+
+    there, back = spikes(cell), spikes(norse.from_nir(norse.to_nir(cell, x[0], dt=1.0)))
+    said[f"norse's LIFCell fires {there:.0f} times, and {back:.0f} times as its importer reads it"] = there > 0 and there != back
+
+    same = dict(alpha=0.6, beta=0.8, linear_features=3, reset_mechanism="zero")
+    try:
+        snn.RSynaptic(init_hidden=True, reset_delay=False, **same)(x[0])
+        said["snnTorch's RSynaptic with a hidden state and reset_delay=False fails"] = False
+    except TypeError as e:
+        said[f"snnTorch's RSynaptic with a hidden state and reset_delay=False fails ({e})"] = True
+    torch.manual_seed(1)
+    late = snn.RSynaptic(reset_delay=True, **same)
+    at_once = snn.RSynaptic(reset_delay=False, **same)
+    at_once.load_state_dict(late.state_dict())
+    states = [[torch.zeros(1, 3)] * 3 for _ in range(2)]
+    equal, fired = True, 0.0
+    for step in x:
+        states = [list(layer(step, *state)) for layer, state in zip([late, at_once], states)]
+        equal &= all(torch.equal(a, b) for a, b in zip(*states))
+        fired += float(states[0][0].sum())
+    said["snnTorch's RSynaptic ignores reset_delay=False with given states"] = equal and fired > 0
+    for fault, true in said.items():
+        print(f"{'as said' if true else 'NOT AS THE HEAD OF THIS FILE SAYS'}: {fault}")
+    return sum(not true for true in said.values())
+
+
+CASES = {"sinabs": sinabs_cases, "snntorch": snntorch_cases, "spikingjelly": spikingjelly_cases, "norse": norse_cases}
+
+# Steps without input after which a potential has decayed.
+TAIL = 200
 
 
 def main():
@@ -176,25 +276,30 @@ def main():
                 except StopIteration as end:
                     run, export = end.value
                     break
-            for case, net, shape, shapes in found:
+            for case, net, shape, shapes, *factor in found:
                 torch.manual_seed(len(case))
                 coarse(net)
                 x = torch.randint(0, 3, (STEPS, *shape)).float()
+                x = torch.cat([x, torch.zeros(TAIL, *shape)]) if factor else x
                 for k in range(16):
-                    y = run(net, x).reshape(STEPS, -1)
-                    if y.sum() > 10:
+                    y = run(net, x).reshape(len(x), -1)
+                    if y.abs().sum() > 10:
                         break
                     # Other weights, and larger ones.
                     [m.reset_parameters() for m in net.modules() if isinstance(m, (nn.Linear, nn.modules.conv._ConvNd))]
                     coarse(net, 2.0 + k / 4)
-                assert y.sum() > 10, f"{framework}.{case} is silent: {y.sum()}"
+                assert y.abs().sum() > 10, f"{framework}.{case} is silent: {y.sum()}"
                 with contextlib.redirect_stdout(io.StringIO()):
                     graph = export(net, x)
                 file = folder / f"{framework}.{case}.nir"
                 written(graph, file, shapes)
                 answer = {"dialect": framework, "x": x.flatten(1).tolist(), "y": y.tolist()}
+                if factor:
+                    answer["sum"] = (y.double().sum(0) * factor[0]).tolist()
                 file.with_suffix(".json").write_text(json.dumps(answer))
+        gone = faults()
         subprocess.run([sys.argv[1], "read", name], check=True)
+        sys.exit(gone)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ use crate::output::say;
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
-use tickless_net::interop::checkpoint::{self, Dialect, Fit, FitOptions, Map, Missing, Unused};
+use tickless_net::interop::checkpoint::{self, Dialect, Effect, Fit, FitOptions, Map, Missing, Unused};
 use tickless_net::{Network, Weights};
 use tickless_train::run::{Base, RunFacts, RunFolder};
 
@@ -149,12 +149,13 @@ pub fn start(from: &Path, matching: &Matching, network: &Network, drawn: Weights
     Ok(Start { weights, base: Base { from: from.display().to_string(), strategy }, said })
 }
 
-/// Refuses a match that leaves tensors without values.
+/// Refuses a match that leaves tensors without values, or that leaves out a part of the file's network
+/// without which it computes something else.
 ///
 /// # Errors
 /// If it does; the message names the first one.
 pub fn check_complete(fit: &Fit, file: &Path, recipe: &Path) -> Result<()> {
-    let [Missing { tensor, why, .. }, rest @ ..] = &fit.missing[..] else { return Ok(()) };
+    let [Missing { tensor, why, .. }, rest @ ..] = &fit.missing[..] else { return check_whole(fit, file, recipe) };
     let others = match rest.len() {
         0 => String::new(),
         1 => " (and 1 other)".to_owned(),
@@ -167,4 +168,27 @@ pub fn check_complete(fit: &Fit, file: &Path, recipe: &Path) -> Result<()> {
         recipe.display(),
         file.display()
     )
+}
+
+fn check_whole(fit: &Fit, file: &Path, recipe: &Path) -> Result<()> {
+    let Some(Unused { name, why, .. }) = fit.unused.iter().find(|u| u.effect == Effect::Certain) else { return Ok(()) };
+    bail!(
+        "{}: `{name}` would be left out, and without it the network of the file computes something else: {why}; or start a \
+         training without it: `tickless train {} --from {}`",
+        file.display(),
+        recipe.display(),
+        file.display()
+    )
+}
+
+/// One line on the tensors of the file that no layer uses and whose effect is unknown, if there are any.
+pub fn left_out(fit: &Fit) -> Option<String> {
+    let unused: Vec<&Unused> = fit.unused.iter().filter(|u| u.effect == Effect::Unknown).collect();
+    let first = unused.first()?;
+    let (name, are) = (first.name.replace('\n', "\\n"), if unused.len() == 1 { "tensor is" } else { "tensors are" });
+    Some(format!(
+        "{} {are} not used (`{name}`: {}); if the network of the file needs it, the recipe lacks a layer",
+        unused.len(),
+        first.why
+    ))
 }

@@ -103,6 +103,7 @@ fn of_network(error: &tickless_net::Error) -> Option<String> {
         Error::NotEventDriven { .. } => {
             Some("`tickless finetune RUN --epochs 0` folds it (or fine-tune with more epochs)".to_owned())
         }
+        Error::StateDicts { .. } => Some("name it with `--entry PLACE`".to_owned()),
         Error::DecayInput { .. } => Some("`--decay-input true` or `false`; the frameworks' default is true".to_owned()),
         Error::NoRecipe { .. } => Some("`tickless demo` needs none".to_owned()),
         Error::RunAsRecipe { folder } => {

@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! nir_nodes FOLDER        writes the networks
-//! nir_nodes read FOLDER   reads the graphs that frameworks wrote for `.ci/python/nir_theirs.py`, and
-//!                         compares our spikes with those of the framework
+//! nir_nodes read FOLDER   reads the graphs of `.ci/python/nir_theirs.py` and `nir_plain.py`, and compares
+//!                         our spikes with those beside each graph
 //! ```
 use serde_json::Value;
 use std::error::Error;
@@ -76,6 +76,18 @@ fn compare(folder: &Path) -> Result<(), Box<dyn Error>> {
         let answer: Value = serde_json::from_str(&std::fs::read_to_string(file.with_extension("json"))?)?;
         let dialect: Dialect = answer["dialect"].as_str().unwrap_or_default().parse()?;
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if let Some(wanted) = answer["refused"].as_str() {
+            let options = ImportOptions { dialect: Some(dialect), ..ImportOptions::default() };
+            let e = nir::read(&file).and_then(|graph| nir::import(&graph, &file, &options)).err();
+            let said = e.map_or_else(|| "accepted".to_owned(), |e| e.to_string());
+            let place = format!("{}: {wanted}", file.display());
+            failed += usize::from(!said.starts_with(&place));
+            println!(
+                "{name}: {}",
+                said.strip_prefix(&place).map_or(format!("NOT NAMED: {said}"), |p| format!("refused: {p}"))
+            );
+            continue;
+        }
         let graph = nir::read(&file)?;
         let evidence = nir::written_by(&graph)
             .map_or("no evidence", |w| if w.dialect == dialect { "recognised" } else { "MISTAKEN" });
@@ -92,6 +104,19 @@ fn compare(folder: &Path) -> Result<(), Box<dyn Error>> {
         let x: Vec<Map> = rows_of(&answer, "x").into_iter().map(|data| Map { shape, data }).collect();
         let ours = clocked::run(&theirs.network, &theirs.weights, &x, Some(100.0)).steps;
         let expected = rows_of(&answer, "y");
+        if let Some(sum) = answer["sum"].as_array() {
+            // A readout of potentials, of which only the sum over time is the same.
+            let sum: Vec<f64> = sum.iter().filter_map(Value::as_f64).collect();
+            let own: Vec<f64> = (0..sum.len()).map(|k| ours.iter().map(|step| step[k]).sum()).collect();
+            let worst = sum.iter().zip(&own).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            let same = worst < 1e-4 && sum.iter().any(|v| v.abs() > 1.0) && ours[0].len() == sum.len();
+            failed += usize::from(!same || evidence == "MISTAKEN");
+            println!(
+                "{name}: sums over time are {worst:.1e} apart, {}; {evidence}",
+                if same { "equal" } else { "DIFFER" }
+            );
+            continue;
+        }
         let spikes: f64 = expected.iter().flatten().sum();
         let same = ours == expected && spikes > 0.0;
         failed += usize::from(!same || evidence == "MISTAKEN");

@@ -86,6 +86,14 @@ pub enum Error {
         /// The place, the problem and its remedy.
         problem: String,
     },
+    /// A checkpoint holds several state dicts, or none at the place that was named.
+    #[error("{}: {problem}", file.display())]
+    StateDicts {
+        /// The checkpoint.
+        file: PathBuf,
+        /// The problem and the places of the state dicts.
+        problem: String,
+    },
     /// A checkpoint holds the decay of neurons, but not whether their input decays too.
     #[error("{}: `{name}` is the decay of neurons, and the file does not say whether their input decays too (`decay_input` of SpikingJelly, `norm_input` of sinabs); say it", file.display())]
     DecayInput {

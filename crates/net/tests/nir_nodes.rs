@@ -481,6 +481,133 @@ fn one_of_several_inputs_is_chosen_by_its_name_and_the_others_are_silent() {
 }
 
 #[test]
+fn an_input_that_is_left_out_is_silent_so_what_acts_behind_it_is_refused() {
+    let mut graph = chain(&[2], vec![("fc", linear(3, 2, 1)), ("lif", lif(&[3], 8e-3))], &[3]);
+    let affine = |bias: f64| Node::Affine { weight: mixed(&[3, 5], 2), bias: full(&[3], bias) };
+    let conv = |bias: f64| {
+        let (weight, bias) = (mixed(&[3, 3, 1], 4), full(&[3], bias));
+        Node::Conv1d(Conv1d { weight, bias, stride: 1, padding: Padding::Valid, dilation: 1, groups: 1, input: None })
+    };
+    let li = |leak: f64| Node::Li { tau: full(&[3], 4e-3), r: full(&[3], 1.0), leak: full(&[3], leak) };
+    let threshold = |theta: f64| Node::Threshold { threshold: full(&[3], theta) };
+    graph.nodes.insert("second".into(), Node::Input { shape: vec![5] });
+    graph.nodes.insert("fc2".into(), affine(0.0));
+    graph.nodes.insert("then".into(), Node::Identity);
+    graph.edges.extend([edge("second", "fc2"), edge("fc2", "then"), edge("then", "lif")]);
+    let choose = |graph: &Graph, name: &str| {
+        import_with(graph, &ImportOptions { input: Some(name.into()), ..options(Dialect::Plain) })
+    };
+    assert!(choose(&graph, "input").is_ok());
+    let rests = |at: f64| {
+        let (tau, r, rest) = (full(&[3], 8e-3), full(&[3], 8.0), full(&[3], at));
+        Node::Lif { tau, r, leak: rest.clone(), threshold: full(&[3], 1.0), reset: rest }
+    };
+    let mut quiet = graph.clone();
+    quiet.nodes.insert("then".into(), rests(0.5));
+    assert!(choose(&quiet, "input").is_ok());
+    for (node, of, tensor) in [
+        ("fc2", affine(0.5), "`bias`"),
+        ("then", conv(0.5), "`bias`"),
+        ("then", li(-0.25), "`v_leak`"),
+        ("then", rests(1.5), "`v_leak`"),
+        ("then", threshold(-1.0), "`threshold`"),
+    ] {
+        let mut graph = graph.clone();
+        graph.nodes.insert(node.into(), of);
+        let e = choose(&graph, "input").unwrap_err();
+        let Error::NirNode { node: named, problem, .. } = &e else { panic!("{e}") };
+        assert!(named == node && problem.contains(tensor), "{e}");
+    }
+}
+
+#[test]
+fn sums_of_the_same_layers_keep_their_own_integrators_and_delays() {
+    // Two sums of the layer `a` with itself: `first` as it is, `second` after an integrator or a delay.
+    let branches = |after: Node| {
+        let neurons = || lif(&[3], 8e-3);
+        let mut graph = chain(&[2], vec![("a", linear(3, 2, 1)), ("first", neurons()), ("fc", linear(2, 3, 3))], &[2]);
+        let more = [("then", after), ("second", neurons()), ("fc2", linear(2, 3, 4))];
+        let equal = ["i1", "i2", "i3"].map(|name| (name, Node::Identity));
+        graph.nodes.extend(more.into_iter().chain(equal).map(|(name, node)| (name.to_owned(), node)));
+        graph.edges.extend([
+            edge("a", "i1"),
+            edge("i1", "first"),
+            edge("a", "then"),
+            edge("then", "i2"),
+            edge("then", "i3"),
+            edge("i2", "second"),
+            edge("i3", "second"),
+            edge("second", "fc2"),
+            edge("fc2", "output"),
+        ]);
+        graph
+    };
+    // r = 1, so that the integrator leaves no factor and therefore no layer.
+    let li = Node::Li { tau: full(&[3], 4e-3), r: full(&[3], 1.0), leak: full(&[3], 0.0) };
+    let i = import(&branches(li)).unwrap();
+    let synapse = |name: &str| match i.network.nodes()[i.network.find(name).unwrap()].layer {
+        Layer::Neuron(n) => n.synapse,
+        _ => None,
+    };
+    assert_eq!((synapse("first"), synapse("second").is_some()), (None, true));
+    let e = import(&branches(Node::Delay { delay: full(&[3], 5.0 * DT) })).unwrap_err();
+    let Error::NirNode { node, problem, .. } = &e else { panic!("{e}") };
+    assert!(node == "output" && problem.contains("delays"), "{e}");
+}
+
+#[test]
+fn a_vector_and_a_map_of_as_many_values_are_not_summed() {
+    let node = || Node::If { r: full(&[], 1.0 / DT), threshold: full(&[], 1.0), reset: full(&[], 0.0) };
+    let flatten = Node::Flatten { start: 0, end: -1, input: None };
+    let mut graph = chain(&[3, 1, 1], vec![("flat", flatten), ("fc", linear(3, 3, 1)), ("n", node())], &[3]);
+    graph.nodes.insert("m".into(), node());
+    graph.edges.extend([edge("input", "m"), edge("m", "n")]);
+    let e = import(&graph).unwrap_err();
+    let Error::NirNode { node, problem, .. } = &e else { panic!("{e}") };
+    assert!(node == "n" && problem.contains("`Flatten`"), "{e}");
+}
+
+#[test]
+fn the_batch_that_norse_writes_is_no_dimension() {
+    let vector = |door: &[usize]| chain(door, vec![("fc", linear(3, 2, 1)), ("lif", lif(&[3], 8e-3))], &[3]);
+    let c = Conv2d {
+        weight: mixed(&[3, 2, 3, 3], 1),
+        bias: full(&[3], 0.0),
+        stride: (1, 1),
+        padding: Padding::Same,
+        dilation: (1, 1),
+        groups: 1,
+        input: None,
+    };
+    let map = |door: &[usize]| chain(door, vec![("c", Node::Conv2d(c.clone())), ("lif", lif(&[1], 8e-3))], &[3, 4, 5]);
+    let norse = |graph: &Graph| import_with(graph, &options(Dialect::Of(Reader::Norse)));
+    assert_eq!(norse(&vector(&[1, 2])).unwrap(), norse(&vector(&[2])).unwrap());
+    assert_eq!(norse(&map(&[1, 2, 4, 5])).unwrap(), norse(&map(&[2, 4, 5])).unwrap());
+    // Other frameworks leave the batch out, and a batch of several samples is not one.
+    assert!(import(&vector(&[1, 2])).is_err() && norse(&map(&[2, 2, 4, 5])).is_err());
+}
+
+#[test]
+fn a_bias_of_one_value_is_that_of_every_output() {
+    let affine = |shape: &[usize], v: f64| Node::Affine { weight: mixed(&[3, 2], 1), bias: full(shape, v) };
+    let net =
+        |shape: &[usize], v: f64| import(&chain(&[2], vec![("fc", affine(shape, v)), ("lif", lif(&[3], 8e-3))], &[3]));
+    assert_eq!(net(&[], 0.5).unwrap(), net(&[3], 0.5).unwrap());
+    assert_eq!(net(&[1], 0.0).unwrap(), net(&[3], 0.0).unwrap());
+    assert!(net(&[2], 0.5).unwrap_err().to_string().contains("2 values"));
+}
+
+#[test]
+fn sinabs_reads_a_leaky_integrator_with_r_1_alone() {
+    let li = |r: f64| Node::Li { tau: full(&[3], 7.0), r: full(&[3], r), leak: full(&[3], 0.0) };
+    let graph = |r: f64| chain(&[2], vec![("fc", linear(3, 2, 1)), ("li", li(r))], &[3]);
+    let of_sinabs = options(Dialect::Of(Reader::Sinabs));
+    assert!(import_with(&graph(1.0), &of_sinabs).is_ok());
+    let e = import_with(&graph(2.0), &of_sinabs).unwrap_err().to_string();
+    assert!(e.contains("`li`") && e.contains("r = 1"), "{e}");
+}
+
+#[test]
 fn arrays_of_neurons_are_broadcast_as_their_dimensions_say() {
     let node = |threshold: Tensor| Node::If { r: full(&[], 1.0 / DT), threshold, reset: full(&[1], 0.0) };
     let graph = |threshold: Tensor, r: bool| {

@@ -189,6 +189,7 @@ impl Import {
             (network, weights, balance) = (balanced.network, balanced.weights, Some(report));
         }
         fit.differences.iter().for_each(|d| console.warn(d));
+        checkpoint::left_out(&fit).iter().for_each(|w| console.warn(w));
         recipe.train.epochs = 0;
         let stem = file.file_stem().map_or_else(|| "checkpoint".into(), |s| s.to_string_lossy().into_owned());
         let path = self.output.unwrap_or_else(|| Path::new("runs").join(&stem));

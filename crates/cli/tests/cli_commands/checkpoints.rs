@@ -250,7 +250,44 @@ fn options_for_graphs_and_for_checkpoints_are_told_apart() {
     let file = ["import", "net.pt", "--recipe", "small.toml"];
     scratch.refused_with(&[&file[..], &["--dt", "0.001"]].concat(), &["`--dt` is for a NIR graph"]);
     scratch.refused_with(&[&file[..], &["--dialect", "norse"]].concat(), &["--dialect norse", "sequential"]);
-    scratch.refused_with(&[&file[..], &["--entry", "model"]].concat(), &["no state dict at `model`"]);
+    scratch.refused_with(&[&file[..], &["--entry", "model"]].concat(), &["no state dict at `model`", "--entry PLACE"]);
+}
+
+#[test]
+fn what_the_recipe_leaves_out_of_a_files_network_is_an_error_or_a_warning() {
+    let scratch = Scratch::trained();
+    let own = weights(&scratch, "run");
+    let named: Vec<(&str, &Array)> = own.tensors.iter().map(|(n, a)| (n.as_str(), a)).collect();
+    let (ones, zeros) = (Array::full(&[8], 1.0), Array::full(&[8], 0.0));
+    let with = |more: &[(&str, &Array)]| {
+        save(&scratch, "net.pt", &[&named[..], more].concat());
+        ["import", "net.pt", "--recipe", "small.toml", "--output", "back"]
+    };
+    for (more, words) in [
+        (vec![("conv1.bias", &ones)], ["`conv1.bias` would be left out", "`bias = true`"]),
+        (
+            vec![("bn.weight", &ones), ("bn.bias", &zeros), ("bn.running_mean", &zeros), ("bn.running_var", &ones)],
+            ["`bn.weight` would be left out", "`norm = true`"],
+        ),
+        (
+            vec![("prelu.weight", &ones)],
+            ["`prelu.weight` would be left out", "tickless train small.toml --from net.pt"],
+        ),
+    ] {
+        let args = with(&more);
+        scratch.refused_with(&args, &words);
+        assert!(!scratch.at("back").exists());
+        scratch.ok(&[&args[..4], &["--dry-run"]].concat());
+    }
+    let (args, head) = (with(&[("conv1.bias", &zeros), ("bn.num_batches_tracked", &ones)]), Array::full(&[3, 3], 1.0));
+    let said = scratch.run(&args);
+    assert!(said.code == Some(0) && !said.stderr.contains("warning"), "{said:#?}");
+    std::fs::remove_dir_all(scratch.at("back")).unwrap();
+    let said = scratch.run(&with(&[("projector.weight", &head)]));
+    assert!(
+        said.code == Some(0) && said.stderr.contains("warning: 1 tensor is not used (`projector.weight`"),
+        "{said:#?}"
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::form::{Block, Form, Unit, form_of};
 use crate::error::{Error, Result};
-use crate::layer::{Layer, TensorSpec};
+use crate::layer::{Layer, RecurrentKind, TensorSpec};
 use crate::network::Network;
 use crate::neuron::model::learned_lambda;
 use crate::weights::{Array, Weights};
@@ -72,7 +72,13 @@ impl Dialect {
     pub(super) fn names(self, network: &Network) -> Option<Vec<String>> {
         let layers = self.modules(network)?;
         let tensors = network.tensors();
-        Some(tensors.iter().map(|(node, _, spec)| format!("{}.{}", layers[*node], spec.name)).collect())
+        let name = |node: usize, spec: &TensorSpec| match network.nodes()[node].recurrent.map(|r| r.kind) {
+            // As `RLeaky` and `RSynaptic` of snnTorch name them.
+            Some(RecurrentKind::Dense) if self == Dialect::Sequential && spec.name == "recurrent" => "recurrent.weight",
+            Some(RecurrentKind::OneToOne) if self == Dialect::Sequential && spec.name == "recurrent" => "recurrent.V",
+            _ => spec.name,
+        };
+        Some(tensors.iter().map(|(node, _, spec)| format!("{}.{}", layers[*node], name(*node, spec))).collect())
     }
 }
 
@@ -112,11 +118,13 @@ impl NeuronFramework {
 }
 
 /// A network's weights with the names of a dialect, in the order of the layers. A learned decay
-/// gets the name and the form of `neurons`, except in the dialect of this library.
+/// gets the name and the form of `neurons`, except in the dialect of this library. Recurrent
+/// connections get the name that sinabs gives them if `neurons` says so, else that of snnTorch, and the
+/// bias that they have there, of zeros.
 ///
 /// # Errors
-/// If a tensor is missing, the dialect has no names for a network of this form, or the network has a
-/// learned decay and `neurons` is `None` or the dialect has no name for its layer.
+/// If a tensor is missing, the dialect has no names for a network of this form or for a layer of
+/// neurons with tensors, or the network has a learned decay and `neurons` is `None`.
 pub fn rename(
     weights: &Weights,
     network: &Network,
@@ -126,25 +134,51 @@ pub fn rename(
     let names = dialect.names(network).ok_or_else(|| no_names(network, dialect))?;
     let modules = dialect.modules(network).ok_or_else(|| no_names(network, dialect))?;
     let tensors = network.tensors();
-    let pairs = tensors.iter().zip(names);
-    let named = |((node, _, spec), name): (&(usize, String, TensorSpec), String)| {
+    let mut all = Vec::with_capacity(names.len());
+    for ((node, _, spec), name) in tensors.iter().zip(names) {
         let layer = &network.nodes()[*node].name;
         let array = weights.require(layer, spec.name)?;
-        if spec.name != "decay" || dialect == Dialect::Tickless {
-            return Ok((name, array.clone()));
+        let refuse = |what: &str, problem: String| Err(Error::layer(layer, format!("has {what}, and {problem}")));
+        let of_neurons = match spec.name {
+            "decay" => Some("a learned decay"),
+            "recurrent" => Some("recurrent connections"),
+            _ => None,
+        };
+        let (Some(what), false) = (of_neurons, dialect == Dialect::Tickless) else {
+            all.push((name, array.clone()));
+            continue;
+        };
+        let module = modules[*node].as_str();
+        if module.is_empty() {
+            return refuse(what, format!("the dialect `{dialect}` has no name for its neurons; use `tickless`"));
         }
-        let refuse = |problem: String| Err(Error::layer(layer, format!("has a learned decay, and {problem}")));
-        match (neurons, modules[*node].as_str(), array.data.first()) {
-            (_, "", _) => refuse(format!("the dialect `{dialect}` has no name for its neurons; use `tickless`")),
-            (None, ..) => refuse("each framework stores it in its own way; say which framework is meant".into()),
-            (Some(framework), module, Some(decay)) => {
-                let (tensor, value) = framework.decay(*decay);
-                Ok((format!("{module}.{tensor}"), Array::full(&[], value)))
+        match (spec.name, neurons, array.data.first()) {
+            ("recurrent", Some(NeuronFramework::Sinabs), _) if dialect == Dialect::Sequential => {
+                if array.shape.len() == 1 {
+                    return refuse(what, "sinabs has none from a neuron to itself alone; use `tickless`".into());
+                }
+                all.push((format!("{module}.rec_connect.weight"), array.clone()));
             }
-            (.., None) => refuse("it has no value".into()),
+            ("recurrent", ..) => {
+                all.push((name.clone(), array.clone()));
+                // A new module has a random bias, which stays if the state dict has none.
+                if dialect == Dialect::Sequential && name.ends_with(".weight") {
+                    all.push((format!("{module}.recurrent.bias"), Array::full(&array.shape[..1], 0.0)));
+                } else if dialect == Dialect::Sequential {
+                    all.push((format!("{module}.V"), array.clone()));
+                }
+            }
+            (_, None, _) => {
+                return refuse(what, "each framework stores it in its own way; say which framework is meant".into());
+            }
+            (_, Some(framework), Some(decay)) => {
+                let (tensor, value) = framework.decay(*decay);
+                all.push((format!("{module}.{tensor}"), Array::full(&[], value)));
+            }
+            (.., None) => return refuse(what, "it has no value".into()),
         }
-    };
-    pairs.map(named).collect()
+    }
+    Ok(all)
 }
 
 /// The error of a network that a dialect has no names for.

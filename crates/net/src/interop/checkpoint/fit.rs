@@ -10,6 +10,7 @@ use super::error::refused;
 use super::map::Map;
 use super::neurons::{module_of, neurons};
 use super::order::{Ordered, by_order, kind_of};
+use super::recurrent_bias::{self, Biases};
 use super::scale::scale_input;
 use super::state::Checkpoint;
 use super::tensor::{Number, Tensor};
@@ -21,6 +22,7 @@ use crate::weights::{Array, Weights};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::Path;
+use tickless_words::words;
 
 /// How to assign tensors.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -89,7 +91,23 @@ pub struct Unused {
     pub is_state: bool,
     /// Whether another tensor of its module is used.
     pub of_matched: bool,
+    /// Whether the file's network computes something else without it.
+    pub effect: Effect,
 }
+
+/// Whether a network computes something else without a tensor of its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Effect {
+    /// No: it is a state, a bias of zeros or another name of a tensor that is used.
+    None,
+    /// The file does not say, because the module may be no part of the network.
+    Unknown,
+    /// Yes: it is a bias of a module that is used, or a norm.
+    Certain,
+}
+
+words!(serde Effect, "effect of a tensor", { None = "none", Unknown = "unknown", Certain = "certain" });
 
 /// The result of an assignment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -384,6 +402,8 @@ fn report(
         let shape = spec.shape.clone();
         fit.matched.push(Match { tensor: ours.clone(), name: name.clone(), shape, number: tensor.number() });
     }
+    let biases = recurrent_bias::find(checkpoint, network, file, &used)?;
+    let no_bias = add(biases, checkpoint, &mut fit, &mut used);
     let left: Vec<&(String, Tensor)> = entries.iter().zip(&used).filter(|(_, u)| u.is_none()).map(|(e, _)| e).collect();
     for (t, (node, ours, spec)) in tensors.iter().enumerate() {
         let why = match found[t] {
@@ -419,16 +439,32 @@ fn report(
         .zip(&used)
         .filter_map(|((name, _), t)| Some((name.rsplit_once('.').map_or("", |p| p.0), (*t)?)))
         .collect();
+    let used_views: HashMap<&Tensor, &str> =
+        entries.iter().zip(&used).filter(|(_, u)| u.is_some()).map(|((name, t), _)| (t, name.as_str())).collect();
+    // A norm beside the part of the file that is used belongs to another network.
+    let shared = shared_start(&fit.matched).to_owned();
+    let norms = norms(entries);
     for (i, (name, tensor)) in entries.iter().enumerate().filter(|(i, _)| used[*i].is_none()) {
         let (path, last) = name.rsplit_once('.').unwrap_or(("", name));
         let constant = neurons.constants.get(&i);
         let is_state = constant.is_some() || STATE.contains(&last);
+        let of_matched = matched_modules.contains_key(path);
+        let same = used_views.get(tensor).filter(|_| tensor.elements() > 0);
+        let norm = norms.get(path).filter(|_| !of_matched && name.starts_with(&shared));
+        let is_bias = last == "bias" && of_matched;
+        let is_zero = is_bias && is_zero(checkpoint, file, name, tensor)?;
         let why = if let Some(node) = constant {
             format!("a constant of the neurons `{}`, which the recipe states", network.nodes()[*node].name)
         } else if is_state {
             "a state or constant of its module, not a weight".to_owned()
+        } else if let Some(other) = same {
+            format!("another name of `{other}`")
         } else if found.iter().flatten().any(|i| std::ptr::eq(&entries[*i].1, tensor)) {
             "its shape is not that of its layer".to_owned()
+        } else if let Some(why) = no_bias.get(&i) {
+            why.clone()
+        } else if let Some(kind) = norm {
+            (*kind).to_owned()
         } else if let Some(t) = matched_modules.get(path) {
             let layer = &network.nodes()[tensors[*t].0].name;
             match last {
@@ -444,8 +480,14 @@ fn report(
                 format!("no layer has this name; of its shape: {}", open.join(", "))
             }
         };
-        let (name, shape, of_matched) = (name.clone(), tensor.shape().to_vec(), matched_modules.contains_key(path));
-        fit.unused.push(Unused { name, shape, why, is_state, of_matched });
+        let is_state = is_state || same.is_some();
+        let effect = match () {
+            () if is_state || is_zero => Effect::None,
+            () if is_bias || norm.is_some() => Effect::Certain,
+            () => Effect::Unknown,
+        };
+        let (name, shape) = (name.clone(), tensor.shape().to_vec());
+        fit.unused.push(Unused { name, shape, why, is_state, of_matched, effect });
     }
     for (node, factor) in neurons.scaled {
         scale_input(network, &mut fit.weights, node, factor)?;
@@ -457,6 +499,56 @@ fn report(
     }
     fit.weights.check_values(file)?;
     Ok(fit)
+}
+
+/// Adds the biases of recurrent connections to the weights; returns why some cannot be added, by their
+/// indices in the file.
+fn add(biases: Biases, checkpoint: &Checkpoint, fit: &mut Fit, used: &mut [Option<usize>]) -> HashMap<usize, String> {
+    for (i, t) in biases.without_effect {
+        used[i] = Some(t);
+    }
+    for bias in biases.taken {
+        used[bias.index] = Some(bias.of);
+        let (name, tensor) = &checkpoint.tensors()[bias.index];
+        fit.differences.push(format!("`{name}` is added to `{}`, because both act in every step", bias.tensor));
+        if let Some(own) = fit.weights.tensors.get_mut(&bias.tensor) {
+            own.data.iter_mut().zip(&bias.values.data).for_each(|(v, b)| *v += b);
+            continue;
+        }
+        let (shape, number) = (tensor.shape().to_vec(), tensor.number());
+        fit.matched.push(Match { tensor: bias.tensor.clone(), name: name.clone(), shape, number });
+        fit.weights.insert(&bias.tensor, bias.values);
+    }
+    biases.left
+}
+
+/// The modules of a file that scale each channel, and why each is no layer if none is.
+fn norms(entries: &[(String, Tensor)]) -> HashMap<&str, &'static str> {
+    let mut all: HashMap<&str, &str> = HashMap::new();
+    for (name, tensor) in entries {
+        let Some((path, last)) = name.rsplit_once('.') else { continue };
+        if last == "running_var" {
+            all.insert(path, "a batch norm that no layer of the recipe is; set `norm = true` where it stands");
+        } else if last == "weight" && tensor.shape().len() == 1 {
+            all.entry(path).or_insert(
+                "a factor of each channel (a norm without running statistics, a learned slope) that no layer of the recipe is",
+            );
+        }
+    }
+    all
+}
+
+/// The leading components that the names of all matched tensors share, with the dot after them.
+fn shared_start(matched: &[Match]) -> &str {
+    let Some(first) = matched.first().map(|m| m.name.as_str()) else { return "" };
+    let ends = first.match_indices('.').map(|(end, _)| &first[..=end]);
+    ends.take_while(|start| matched.iter().all(|m| m.name.starts_with(start))).last().unwrap_or("")
+}
+
+/// Whether all values of a tensor are 0.
+fn is_zero(checkpoint: &Checkpoint, file: &Path, name: &str, tensor: &Tensor) -> Result<bool> {
+    let array = checkpoint.array(tensor).map_err(|e| refused(file, format!("tensor `{name}` {e}")))?;
+    Ok(array.data.iter().all(|v| *v == 0.0))
 }
 
 /// Names of buffers that frameworks save beside weights: counters, membranes, constants of neurons.

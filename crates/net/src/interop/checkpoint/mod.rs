@@ -26,6 +26,7 @@ mod half;
 mod map;
 mod neurons;
 mod order;
+mod recurrent_bias;
 mod safetensors;
 mod scale;
 mod state;
@@ -35,7 +36,7 @@ mod tests;
 pub mod torch;
 
 pub use dialect::{Dialect, NeuronFramework, rename};
-pub use fit::{Fit, FitOptions, Match, Missing, Unused, fit};
+pub use fit::{Effect, Fit, FitOptions, Match, Missing, Unused, fit};
 pub use map::Map;
 pub use state::Checkpoint;
 pub use tensor::{Number, Tensor};

@@ -66,16 +66,22 @@ pub(super) fn by_order(checkpoint: &Checkpoint, free: &[bool], network: &Network
             .map(|((node, ..), _)| *node)
             .collect();
         ours.dedup();
-        let found: Vec<&Module> = theirs.iter().filter(|m| m.kind == kind).collect();
+        let mut found: Vec<&Module> = theirs.iter().filter(|m| m.kind == kind).collect();
         if ours.is_empty() {
             continue;
         }
         if ours.len() != found.len() {
+            // A module that a network holds twice, such as in a `Sequential` of its members, has two names.
+            let alone = distinct(&found, checkpoint);
+            found = if alone.len() == ours.len() { alone } else { found };
+        }
+        if ours.len() != found.len() {
             let problem = format!(
-                "the file has {} {}, the network {}, so their order does not say which is which",
+                "the file has {} {}, the network {}, so their order does not say which is which{}",
                 found.len(),
                 kind.plural(),
-                ours.len()
+                ours.len(),
+                derived(checkpoint, free)
             );
             result.problems.insert(kind, problem);
             continue;
@@ -101,6 +107,40 @@ pub(super) fn by_order(checkpoint: &Checkpoint, free: &[bool], network: &Network
     }
     Some(result)
 }
+
+/// What to do if a weight of the file is computed from several tensors, as weight norm, spectral norm
+/// and pruning do; empty if none is.
+fn derived(checkpoint: &Checkpoint, free: &[bool]) -> String {
+    const PARTS: [&str; 5] =
+        [".weight_g", ".weight_v", ".weight_orig", ".weight_mask", ".parametrizations.weight.original0"];
+    let names = checkpoint.tensors().iter().zip(free).filter(|(_, free)| **free).map(|((name, _), _)| name);
+    let Some(name) = names.into_iter().find(|name| PARTS.iter().any(|part| name.ends_with(part))) else {
+        return String::new();
+    };
+    format!(
+        "; `{name}` is a part of a weight: make it one tensor there (parametrize.remove_parametrizations, \
+         remove_weight_norm, prune.remove) and save again"
+    )
+}
+
+/// The modules whose tensors are not those of an earlier one.
+fn distinct<'a>(modules: &[&'a Module], checkpoint: &Checkpoint) -> Vec<&'a Module> {
+    let view = |i: usize| &checkpoint.tensors()[i].1;
+    let equal = |a: &Module, b: &Module| {
+        a.tensors.len() == b.tensors.len()
+            && a.tensors.iter().zip(&b.tensors).all(|((n, i), (m, j))| n == m && view(*i) == view(*j))
+    };
+    let mut alone: Vec<&Module> = Vec::new();
+    for module in modules.iter().take(MOST_COMPARED) {
+        if !alone.iter().any(|other| equal(other, module)) {
+            alone.push(module);
+        }
+    }
+    alone
+}
+
+/// Most modules that are compared with each other.
+const MOST_COMPARED: usize = 1024;
 
 /// A module of a file with weights.
 struct Module {
@@ -129,7 +169,8 @@ fn modules(checkpoint: &Checkpoint, free: &[bool]) -> Vec<Module> {
     let found = groups.into_iter().filter_map(|(path, tensors)| {
         let has = |name: &str| tensors.iter().find(|(n, _)| n == name).map(|(_, i)| *i);
         let kind = match (path.rsplit('.').next(), has("weight").map(rank)) {
-            (Some("recurrent"), Some(2)) => Kind::Recurrent,
+            // `recurrent` of snnTorch, `rec_connect` of sinabs.
+            (Some("recurrent" | "rec_connect"), Some(2)) => Kind::Recurrent,
             (Some("recurrent"), _) if has("V").is_some() => Kind::Recurrent,
             (_, Some(4)) => Kind::Conv,
             (_, Some(2)) => Kind::Linear,

@@ -14,13 +14,22 @@ pub(super) fn is_safetensors(start: &[u8]) -> bool {
     start.get(8) == Some(&b'{')
 }
 
+/// The first bytes of a text that Git LFS keeps in place of a large file.
+const LFS: &[u8] = b"version https://git-lfs";
+
 /// Reads the bytes of a safetensors file; the tensors are sorted by name. A file with a checksum of
 /// Tickless has to match it.
 pub(super) fn from_bytes(bytes: Vec<u8>, file: &Path) -> Result<Checkpoint> {
     let read = SafeTensors::deserialize(&bytes).map_err(|e| {
-        let problem = format!(
-            "is neither a PyTorch file (a zip archive) nor a safetensors file ({e:?}); give a file of torch.save or safetensors"
-        );
+        let problem = if bytes.starts_with(LFS) {
+            "is a pointer of Git LFS to the file; get the file itself: git lfs pull".to_owned()
+        } else if is_safetensors(&bytes) {
+            format!("is a damaged safetensors file ({e:?}); get the file again")
+        } else {
+            format!(
+                "is neither a PyTorch file (a zip archive) nor a safetensors file ({e:?}); give a file of torch.save or safetensors"
+            )
+        };
         refused(file, problem)
     })?;
     let is_ours = SafeTensors::read_metadata(&bytes)
@@ -40,6 +49,10 @@ pub(super) fn from_bytes(bytes: Vec<u8>, file: &Path) -> Result<Checkpoint> {
             Dtype::I32 => Number::I32,
             Dtype::I64 => Number::I64,
             Dtype::U8 => Number::U8,
+            Dtype::U16 => Number::U16,
+            Dtype::U32 => Number::U32,
+            Dtype::U64 => Number::U64,
+            Dtype::C64 => Number::Complex64,
             Dtype::BOOL => Number::Bool,
             other => {
                 let problem = format!("tensor `{name}` is {other:?}, which weights cannot be; save it as float32");

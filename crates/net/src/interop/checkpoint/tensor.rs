@@ -11,7 +11,7 @@ use std::ops::Range;
 use tickless_words::words;
 
 /// The type of a tensor's numbers, with PyTorch's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Number {
     /// `float32`.
@@ -32,19 +32,35 @@ pub enum Number {
     I64,
     /// `uint8`.
     U8,
+    /// `uint16`.
+    U16,
+    /// `uint32`.
+    U32,
+    /// `uint64`.
+    U64,
     /// `bool`, one byte each.
     Bool,
+    /// `complex64`: a real and an imaginary f32. A file may hold such tensors, and no weight is one.
+    Complex64,
+    /// `complex128`: a real and an imaginary f64.
+    Complex128,
 }
 
 impl Number {
     /// Size of a number in bytes.
     pub const fn size(self) -> usize {
         match self {
-            Number::F64 | Number::I64 => 8,
-            Number::F32 | Number::I32 => 4,
-            Number::F16 | Number::Bf16 | Number::I16 => 2,
+            Number::Complex128 => 16,
+            Number::F64 | Number::I64 | Number::U64 | Number::Complex64 => 8,
+            Number::F32 | Number::I32 | Number::U32 => 4,
+            Number::F16 | Number::Bf16 | Number::I16 | Number::U16 => 2,
             Number::I8 | Number::U8 | Number::Bool => 1,
         }
+    }
+
+    /// Whether the numbers are real, so that they can be weights.
+    pub const fn is_real(self) -> bool {
+        !matches!(self, Number::Complex64 | Number::Complex128)
     }
 }
 
@@ -58,11 +74,16 @@ words!(serde Number, "type of number", {
     I32 = "int32",
     I64 = "int64",
     U8 = "uint8",
+    U16 = "uint16",
+    U32 = "uint32",
+    U64 = "uint64",
     Bool = "bool",
+    Complex64 = "complex64",
+    Complex128 = "complex128",
 });
 
 /// The bytes of a storage within the file, and how its numbers are stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Storage {
     /// Where the bytes lie in the file.
     pub bytes: Range<usize>,
@@ -80,7 +101,7 @@ impl Storage {
 }
 
 /// A view of a storage of a checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Tensor {
     storage: Storage,
     offset: usize,
@@ -149,9 +170,12 @@ impl Tensor {
     /// f32 does not have are rounded to the nearest.
     ///
     /// # Errors
-    /// If the tensor has more than 2³⁰ elements.
+    /// If the tensor has more than 2³⁰ elements, or complex ones.
     pub(super) fn to_array(&self, file: &[u8]) -> Result<Array, String> {
-        let elements = self.elements();
+        let (elements, number) = (self.elements(), self.storage.number);
+        if !number.is_real() {
+            return Err(format!("has numbers of type {number}, and weights are real; save its real part: v.real"));
+        }
         if elements > LARGEST {
             return Err(format!("has {elements} numbers, at most {LARGEST} are read"));
         }
@@ -174,24 +198,29 @@ impl Tensor {
 
     fn value(&self, bytes: &[u8], at: usize) -> f32 {
         let size = self.storage.number.size();
-        let mut word = [0u8; 8];
+        let mut word = [0u8; 16];
         let Some(stored) = bytes.get(at * size..(at + 1) * size) else { return 0.0 };
         word[..size].copy_from_slice(stored);
         if self.storage.big_endian {
             word[..size].reverse();
         }
-        let [a, b, c, d, ..] = word;
+        let [a, b, c, d, e, f, g, h, ..] = word;
+        let eight = [a, b, c, d, e, f, g, h];
         match self.storage.number {
             Number::F32 => f32::from_le_bytes([a, b, c, d]),
-            Number::F64 => f64::from_le_bytes(word) as f32,
+            Number::F64 => f64::from_le_bytes(eight) as f32,
             Number::F16 => half::from_f16(u16::from_le_bytes([a, b])),
             Number::Bf16 => half::from_bf16(u16::from_le_bytes([a, b])),
             Number::I8 => f32::from(a as i8),
             Number::I16 => f32::from(i16::from_le_bytes([a, b])),
             Number::I32 => i32::from_le_bytes([a, b, c, d]) as f32,
-            Number::I64 => i64::from_le_bytes(word) as f32,
+            Number::I64 => i64::from_le_bytes(eight) as f32,
             Number::U8 => f32::from(a),
+            Number::U16 => f32::from(u16::from_le_bytes([a, b])),
+            Number::U32 => u32::from_le_bytes([a, b, c, d]) as f32,
+            Number::U64 => u64::from_le_bytes(eight) as f32,
             Number::Bool => f32::from(u8::from(a != 0)),
+            Number::Complex64 | Number::Complex128 => f32::NAN,
         }
     }
 }
@@ -238,7 +267,7 @@ mod tests {
 
     #[test]
     fn every_type_of_number_is_read_in_both_byte_orders() {
-        let cases: [(Number, &[u8], f32); 10] = [
+        let cases: [(Number, &[u8], f32); 13] = [
             (Number::F32, &[0, 0, 0xc0, 0x3f], 1.5),
             (Number::F64, &[0, 0, 0, 0, 0, 0, 4, 0xc0], -2.5),
             (Number::F16, &[0, 0xc0], -2.0),
@@ -248,6 +277,9 @@ mod tests {
             (Number::I32, &[1, 1, 0, 0], 257.0),
             (Number::I64, &[0, 0, 0, 0, 1, 0, 0, 0], 4_294_967_296.0),
             (Number::U8, &[200], 200.0),
+            (Number::U16, &[0xfe, 0xff], 65534.0),
+            (Number::U32, &[0, 0, 0, 0x80], 2_147_483_648.0),
+            (Number::U64, &[0, 0, 0, 0, 0, 0, 0, 0x80], 9_223_372_036_854_775_808.0),
             (Number::Bool, &[2], 1.0),
         ];
         for (number, bytes, value) in cases {
@@ -262,5 +294,12 @@ mod tests {
                 assert_eq!(tensor.to_array(&bytes).unwrap().data, [value], "{number}, {big_endian}");
             }
         }
+    }
+
+    #[test]
+    fn complex_numbers_are_kept_apart_and_never_values() {
+        let tensor = Tensor::contiguous(storage(32, Number::Complex128), vec![2]).unwrap();
+        assert_eq!(tensor.elements(), 2);
+        assert!(tensor.to_array(&[0; 32]).unwrap_err().contains("complex128"));
     }
 }

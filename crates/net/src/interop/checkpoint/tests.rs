@@ -1,9 +1,9 @@
 //! Tests of matching: names of every dialect, maps, orders, and what is said of the rest.
 
-use super::{Checkpoint, Dialect, Fit, FitOptions, Map, NeuronFramework, fit, from_bytes, torch};
+use super::{Checkpoint, Dialect, Effect, Fit, FitOptions, Map, NeuronFramework, Tensor, fit, from_bytes, torch};
 use crate::error::{Error, Result};
 use crate::init::{InitScheme, initialise};
-use crate::layer::{Conv, Layer, Linear, Pool};
+use crate::layer::{Conv, Layer, Linear, Pool, Recurrent, RecurrentKind};
 use crate::network::{InputKind, Network, NetworkBuilder, NodeId};
 use crate::neuron::model::{learned_decay, learned_lambda};
 use crate::neuron::{Leak, Neuron};
@@ -194,6 +194,174 @@ fn a_bias_that_the_recipe_leaves_out_is_said() {
     assert!(found.is_complete());
     assert_eq!(found.unused.len(), 3);
     assert_eq!(found.unused[0].why, "layer `conv1` has no bias; set `bias = true` in the recipe to use it");
+    assert!(found.unused.iter().all(|u| u.effect == Effect::Certain));
+    let mut zeros = weights;
+    zeros.tensors.iter_mut().filter(|(n, _)| n.ends_with("bias")).for_each(|(_, a)| a.data.fill(0.0));
+    let named = rename(&zeros, &with, Dialect::Sequential).unwrap();
+    let found = fitted(&torch_file(&named), &without, &FitOptions::default());
+    assert!(found.unused.len() == 3 && found.unused.iter().all(|u| u.effect == Effect::None));
+}
+
+#[test]
+fn a_norm_that_the_recipe_leaves_out_is_said() {
+    let net = chain(false);
+    let weights = weights_of(&net);
+    let four = Array::full(&[4], 1.5);
+    let mut all =
+        named(&weights, &[("0.weight", "conv1.weight"), ("4.weight", "conv2.weight"), ("8.weight", "linear1.weight")]);
+    all.extend(["weight", "bias", "running_mean", "running_var"].map(|t| (format!("1.{t}"), &four)));
+    let found = fitted(&torch_file(&all), &net, &FitOptions::default());
+    assert!(found.is_complete() && found.unused.len() == 4);
+    for u in &found.unused {
+        assert!(u.effect == Effect::Certain && u.why.contains("`norm = true`"), "{u:?}");
+    }
+    // GroupNorm, LayerNorm and PReLU have no running statistics.
+    let found = fitted(&torch_file(&all[..5]), &net, &FitOptions::default());
+    assert!(found.unused.len() == 2 && found.unused.iter().all(|u| u.effect == Effect::Certain), "{:?}", found.unused);
+    // A norm of another part of the file, and one whose layer has another name, are no parts of the network.
+    let other = |all: &[(String, &Array)]| {
+        let named: Vec<(String, Array)> = all.iter().map(|(n, a)| (n.clone(), (*a).clone())).collect();
+        fitted(&torch_file(&named), &net, &FitOptions::default())
+    };
+    let below: Vec<(String, &Array)> = all
+        .iter()
+        .map(|(n, a)| (if n.starts_with('1') { format!("head.{n}") } else { format!("net.{n}") }, *a))
+        .collect();
+    assert!(other(&below).unused.iter().all(|u| u.effect == Effect::Unknown));
+}
+
+/// A linear layer, neurons with recurrent connections, and a linear layer.
+fn recurrent(kind: RecurrentKind, bias: bool) -> Network {
+    let mut b = NetworkBuilder::new("recurrent", Shape::vector(5), InputKind::Events);
+    let at = b.linear(NodeId::Input, 4, bias);
+    let at = b.neuron(at, Neuron::lif());
+    b.recurrent(at, Recurrent { kind, delay_us: None });
+    b.linear(at, 3, false);
+    b.build().unwrap()
+}
+
+#[test]
+fn the_bias_of_recurrent_connections_is_that_of_the_layer_before() {
+    let net = recurrent(RecurrentKind::Dense, true);
+    let weights = weights_of(&net);
+    let (back, zeros) = (Array::full(&[4], 0.25), Array::full(&[4], 0.0));
+    let file = |own: bool, back: &Array| {
+        let mut all = named(
+            &weights,
+            &[
+                ("0.weight", "linear1.weight"),
+                ("1.recurrent.weight", "neuron1.recurrent"),
+                ("2.weight", "linear2.weight"),
+            ],
+        );
+        if own {
+            all.extend(named(&weights, &[("0.bias", "linear1.bias")]));
+        }
+        all.push(("1.recurrent.bias".to_owned(), back));
+        torch_file(&all)
+    };
+    let own = weights.get("linear1.bias").unwrap();
+    let found = fitted(&file(true, &back), &net, &FitOptions::default());
+    let sum: Vec<f32> = own.data.iter().map(|v| v + 0.25).collect();
+    assert_eq!(found.weights.get("linear1.bias").unwrap().data, sum);
+    assert!(found.is_complete() && found.unused.is_empty(), "{:?}", found.unused);
+    assert!(found.differences.iter().any(|d| d.contains("`1.recurrent.bias`") && d.contains("`linear1.bias`")));
+    // The layer before has no bias of its own in the file.
+    let found = fitted(&file(false, &back), &net, &FitOptions::default());
+    assert!(found.is_complete() && found.weights.get("linear1.bias").unwrap() == &back);
+    let found = fitted(&file(true, &zeros), &net, &FitOptions::default());
+    assert_eq!(
+        (found.weights.get("linear1.bias").unwrap(), found.unused.iter().any(|u| u.effect == Effect::Certain)),
+        (own, false)
+    );
+    // Nothing can take it up.
+    let found = fitted(&file(false, &back), &recurrent(RecurrentKind::Dense, false), &FitOptions::default());
+    let unused = found.unused.iter().find(|u| u.name == "1.recurrent.bias").unwrap();
+    assert!(
+        unused.effect == Effect::Certain && unused.why.contains("`bias = true`") && unused.why.contains("`linear1`"),
+        "{unused:?}"
+    );
+}
+
+#[test]
+fn recurrent_connections_have_the_names_of_snntorch_and_come_back() {
+    for (kind, names) in [
+        (RecurrentKind::Dense, ["1.recurrent.weight", "1.recurrent.bias"]),
+        (RecurrentKind::OneToOne, ["1.recurrent.V", "1.V"]),
+    ] {
+        let net = recurrent(kind, true);
+        let weights = weights_of(&net);
+        let named = rename(&weights, &net, Dialect::Sequential).unwrap();
+        for name in names {
+            assert!(named.iter().any(|(n, _)| n == name), "{name}: {named:?}");
+        }
+        let found = fitted(&torch_file(&named), &net, &FitOptions::default());
+        assert_eq!((found.dialect, &found.weights), (Some(Dialect::Sequential), &weights));
+        assert!(found.unused.iter().all(|u| u.effect == Effect::None), "{:?}", found.unused);
+        assert!(rename(&weights, &net, Dialect::Paper).is_err());
+    }
+}
+
+#[test]
+fn recurrent_connections_of_sinabs_come_and_go_without_a_bias() {
+    let net = recurrent(RecurrentKind::Dense, true);
+    let weights = weights_of(&net);
+    let sinabs = Some(NeuronFramework::Sinabs);
+    let mut named = super::rename(&weights, &net, Dialect::Sequential, sinabs).unwrap();
+    assert!(
+        named.iter().any(|(n, _)| n == "1.rec_connect.weight") && !named.iter().any(|(n, _)| n.contains("recurrent"))
+    );
+    named.push(("1.rec_connect.bias".into(), Array::full(&[4], 0.0)));
+    assert_eq!(fitted(&torch_file(&named), &net, &FitOptions::default()).weights, weights);
+    named.last_mut().unwrap().1.data[3] = 0.5;
+    let found = fitted(&torch_file(&named), &net, &FitOptions::default());
+    let unused = found.unused.iter().find(|u| u.name == "1.rec_connect.bias").unwrap();
+    assert!(unused.effect == Effect::Certain && unused.why.contains("`bias=False`"), "{unused:?}");
+    let one_to_one = recurrent(RecurrentKind::OneToOne, true);
+    let e = super::rename(&weights_of(&one_to_one), &one_to_one, Dialect::Sequential, sinabs).unwrap_err();
+    assert!(e.to_string().contains("sinabs"), "{e}");
+}
+
+#[test]
+fn a_weight_that_is_stored_in_parts_is_named_with_the_remedy() {
+    let net = chain(false);
+    let weights = weights_of(&net);
+    for part in ["weight_orig", "weight_g", "parametrizations.weight.original0"] {
+        let mut all = named(&weights, &[("4.weight", "conv2.weight"), ("8.weight", "linear1.weight")]);
+        all.insert(0, (format!("0.{part}"), weights.get("conv1.weight").unwrap()));
+        let found = fitted(&torch_file(&all), &net, &FitOptions::default());
+        let why = &found.missing.iter().find(|m| m.tensor == "conv1.weight").unwrap().why;
+        assert!(why.contains(&format!("`0.{part}`")) && why.contains("prune.remove"), "{why}");
+    }
+}
+
+#[test]
+fn modules_that_a_network_holds_twice_are_matched_once() {
+    // Members of a class, and a `Sequential` of them: PyTorch saves each tensor once, under two names.
+    let net = chain(true);
+    let weights = weights_of(&net);
+    let members = named(
+        &weights,
+        &[
+            ("stem.weight", "conv1.weight"),
+            ("stem.bias", "conv1.bias"),
+            ("middle.weight", "conv2.weight"),
+            ("middle.bias", "conv2.bias"),
+            ("out.weight", "linear1.weight"),
+            ("out.bias", "linear1.bias"),
+        ],
+    );
+    let mut tensors: Vec<(String, Tensor)> = torch_file(&members).tensors().to_vec();
+    let again: Vec<(String, Tensor)> = tensors
+        .iter()
+        .map(|(n, t)| (n.replace("stem", "all.0").replace("middle", "all.3").replace("out", "all.7"), t.clone()))
+        .collect();
+    let bytes = torch::to_bytes(&members).unwrap();
+    tensors.extend(again);
+    let file = Checkpoint::new(bytes, tensors, None, true);
+    let found = fitted(&file, &net, &FitOptions::default());
+    assert_eq!(&found.weights, &weights);
+    assert!(found.unused.iter().all(|u| u.is_state && u.why.starts_with("another ")), "{:?}", found.unused);
 }
 
 #[test]
@@ -582,4 +750,17 @@ fn a_learned_decay_is_exported_in_the_words_of_each_framework_and_comes_back() {
     );
     let names: Vec<String> = resnet.unwrap().into_iter().map(|p| p.0).filter(|n| n.ends_with(".w")).collect();
     assert_eq!(names[..4], ["sn1.w", "layer1.0.sn1.w", "layer1.0.sn2.w", "layer1.1.sn1.w"]);
+}
+
+#[test]
+fn a_damaged_safetensors_file_and_a_pointer_of_git_lfs_are_named_as_such() {
+    let named = [("w".to_owned(), Array::full(&[2], 1.0))];
+    let mut weights = Weights::default();
+    named.iter().for_each(|(name, array)| weights.insert(name, array.clone()));
+    let whole = weights.to_bytes(None).unwrap();
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+    for (bytes, words) in [(&whole[..whole.len() - 1], "a damaged safetensors file"), (&pointer[..], "git lfs pull")] {
+        let e = from_bytes(bytes.to_vec(), Path::new(FILE), None).unwrap_err().to_string();
+        assert!(e.starts_with("net.pt: is ") && e.contains(words), "{e}");
+    }
 }

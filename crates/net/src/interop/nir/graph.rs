@@ -70,8 +70,9 @@ impl Graph {
     /// to, so any other input counts as silent.
     ///
     /// # Errors
-    /// If the graph has several inputs or outputs and none is given, if none has the given name, or
-    /// if the chosen input does not lead to the output.
+    /// If the graph has several inputs or outputs and none is given, if none has the given name, if
+    /// the chosen input does not lead to the output, or if a node behind another input acts on the
+    /// network while that input is silent.
     pub(super) fn between(mut self, input: Option<&str>, output: Option<&str>, file: &Path) -> Result<Graph> {
         if let Some(output) = self.chosen(output, "output", |n| matches!(n, Node::Output { .. }), file)? {
             let kept = self.reached(&output, |(from, to)| (to, from));
@@ -79,6 +80,7 @@ impl Graph {
         }
         if let Some(input) = self.chosen(input, "input", |n| matches!(n, Node::Input { .. }), file)? {
             let kept = self.reached(&input, |(from, to)| (from, to));
+            self.check_silent(&kept, file)?;
             self.keep(&kept);
             if !self.nodes.values().any(|n| matches!(n, Node::Output { .. })) {
                 let problem = format!("input `{input}` does not lead to the output; choose another input");
@@ -106,6 +108,24 @@ impl Graph {
                 Err(Error::NirGraph { file: file.to_owned(), problem })
             }
         }
+    }
+
+    /// Returns an error if a node that is not kept acts on a kept one also while its own input is silent.
+    fn check_silent(&self, kept: &BTreeSet<String>, file: &Path) -> Result<()> {
+        let dropped = |name: &String| !kept.contains(name);
+        let mut before = BTreeSet::new();
+        for (from, _) in self.edges.iter().filter(|(from, to)| dropped(from) && !dropped(to)) {
+            before.extend(self.reached(from, |(from, to)| (to, from)));
+        }
+        for name in before.iter().filter(|name| dropped(name)) {
+            let Some(tensor) = self.nodes.get(name).and_then(Node::acts_alone) else { continue };
+            let problem = format!(
+                "its `{tensor}` acts on the network also while its input is silent, so leaving it out with its input \
+                 would change the network; give it 0, or join the inputs in the framework that wrote the graph"
+            );
+            return Err(Error::NirNode { file: file.to_owned(), node: name.clone(), problem });
+        }
+        Ok(())
     }
 
     /// The nodes that can be reached from `start` along the edges, which `turn` may reverse.
@@ -451,6 +471,24 @@ impl Node {
             ],
             _ => Vec::new(),
         }
+    }
+
+    /// The node's array by which its output may be other than 0 while its input is 0; `None` if it is 0.
+    fn acts_alone(&self) -> Option<&'static str> {
+        // A membrane that rests below its threshold gives no spike.
+        let lowest = match self {
+            Node::Lif { threshold, .. } | Node::CubaLif { threshold, .. } => {
+                threshold.data.iter().copied().fold(f64::INFINITY, f64::min)
+            }
+            _ => f64::NEG_INFINITY,
+        };
+        let acts = |(name, t): &(&str, &Tensor)| match *name {
+            "bias" => !t.is_zero(),
+            "v_leak" => t.data.iter().any(|v| *v != 0.0 && *v >= lowest),
+            "threshold" => t.data.iter().any(|v| *v < 0.0),
+            _ => false,
+        };
+        self.tensors().into_iter().find(acts).map(|(name, _)| name)
     }
 
     /// Whether the node's output is spikes of its own.

@@ -234,7 +234,12 @@ impl Cursor<'_> {
     /// Opens a dataset and checks that the file is large enough to hold its shape.
     fn dataset(&self, g: &Group, name: &str) -> Result<(hdf5_pure::Dataset, Vec<usize>)> {
         let unreadable = |e: hdf5_pure::Error| self.malformed(format!("`{name}`: {e}"));
-        let set = g.dataset(name).map_err(unreadable)?;
+        let set = g.dataset(name).map_err(|e| {
+            if has(g, name) {
+                return unreadable(e);
+            }
+            self.malformed(format!("has no `{name}`; write the graph again with the package nir"))
+        })?;
         let shape = set.shape().map_err(unreadable)?;
         let bytes = shape.iter().try_fold(set.element_size().map_err(unreadable)?, |n, &d| n.checked_mul(d));
         let most = self.length.saturating_mul(if set.is_chunked() { MAX_INFLATION } else { 1 });
@@ -248,7 +253,8 @@ impl Cursor<'_> {
     fn tensor(&self, g: &Group, name: &str) -> Result<Tensor> {
         let t = self.numbers(g, name)?;
         if let Some(i) = t.data.iter().position(|v| !v.is_finite()) {
-            return Err(self.malformed(format!("`{name}`: value {i} is {}", t.data[i])));
+            let problem = format!("`{name}`: value {i} is {}; give finite numbers", t.data[i]);
+            return Err(self.malformed(problem));
         }
         Ok(t)
     }
@@ -270,7 +276,16 @@ impl Cursor<'_> {
 
     fn integers(&self, g: &Group, name: &str) -> Result<Vec<i64>> {
         let (set, _) = self.dataset(g, name)?;
-        set.read_i64().map_err(|e| self.malformed(format!("`{name}`: {e}")))
+        let unreadable = |e: hdf5_pure::Error| self.malformed(format!("`{name}`: {e}"));
+        if !matches!(set.datatype().map_err(unreadable)?, Datatype::FixedPoint { .. }) {
+            // `read_i64` would cut off the fraction of a float.
+            let all = self.tensor(g, name)?.data;
+            let whole = |v: &f64| (v.fract() == 0.0 && v.abs() <= MAX_TEXT as f64).then_some(*v as i64);
+            return all.iter().map(whole).collect::<Option<_>>().ok_or_else(|| {
+                self.malformed(format!("`{name}` is {all:?}; give whole numbers of at most {MAX_TEXT}"))
+            });
+        }
+        set.read_i64().map_err(unreadable)
     }
 
     fn integer(&self, g: &Group, name: &str) -> Result<i64> {
@@ -337,31 +352,48 @@ fn has_group(g: &Group, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hdf5_pure::{DatatypeByteOrder, FileBuilder, FloatingPointLayout};
+    use hdf5_pure::{DatatypeByteOrder, FileBuilder, FloatingPointLayout, GroupBuilder};
 
-    /// A graph input → `fc` → output whose weight has shape `[1, 2]` and the given type and bytes.
-    fn file(datatype: Datatype, weight: Vec<u8>) -> Vec<u8> {
-        let text = |g: &mut hdf5_pure::GroupBuilder, name: &str, words: &[&str], shape: &[u64]| {
+    /// A graph input → `name` → output with doors of these sizes and a node of this kind, whose arrays
+    /// `fill` adds.
+    fn one_node(name: &str, kind: &str, doors: [&[i64]; 2], fill: impl FnOnce(&mut GroupBuilder)) -> Vec<u8> {
+        let text = |g: &mut GroupBuilder, name: &str, words: &[&str], shape: &[u64]| {
             g.create_dataset(name).with_vlen_strings(words).with_shape(shape);
         };
         let mut h5 = FileBuilder::new();
         let mut node = h5.create_group("node");
         text(&mut node, "type", &["NIRGraph"], &[]);
-        text(&mut node, "edges", &["input", "fc", "fc", "output"], &[2, 2]);
+        text(&mut node, "edges", &["input", name, name, "output"], &[2, 2]);
         let mut nodes = node.create_group("nodes");
-        for (name, kind, size) in [("input", "Input", 2), ("output", "Output", 1)] {
+        for (name, kind, size) in [("input", "Input", doors[0]), ("output", "Output", doors[1])] {
             let mut door = nodes.create_group(name);
             text(&mut door, "type", &[kind], &[]);
-            door.create_dataset("shape").with_i64_data(&[size]);
+            door.create_dataset("shape").with_i64_data(size);
             nodes.add_group(door.finish());
         }
-        let mut fc = nodes.create_group("fc");
-        text(&mut fc, "type", &["Linear"], &[]);
-        fc.create_dataset("weight").with_raw_data(datatype, weight, 2).with_shape(&[1, 2]);
-        nodes.add_group(fc.finish());
+        let mut own = nodes.create_group(name);
+        text(&mut own, "type", &[kind], &[]);
+        fill(&mut own);
+        nodes.add_group(own.finish());
         node.add_group(nodes.finish());
         h5.add_group(node.finish());
         h5.finish().unwrap()
+    }
+
+    /// A graph with a node `fc` whose weight has shape `[1, 2]` and the given type and bytes.
+    fn file(datatype: Datatype, weight: Vec<u8>) -> Vec<u8> {
+        one_node("fc", "Linear", [&[2], &[1]], |fc| {
+            fc.create_dataset("weight").with_raw_data(datatype, weight, 2).with_shape(&[1, 2]);
+        })
+    }
+
+    /// A graph with a node `pool` whose stride is stored as f64.
+    fn pooled(stride: &[f64]) -> Vec<u8> {
+        one_node("pool", "AvgPool2d", [&[2, 4, 4], &[2, 2, 2]], |pool| {
+            pool.create_dataset("kernel_size").with_i64_data(&[2]);
+            pool.create_dataset("stride").with_f64_data(stride);
+            pool.create_dataset("padding").with_i64_data(&[0]);
+        })
     }
 
     fn f16(byte_order: DatatypeByteOrder) -> Datatype {
@@ -385,6 +417,18 @@ mod tests {
         for (order, bytes) in [(DatatypeByteOrder::BigEndian, big), (DatatypeByteOrder::LittleEndian, little)] {
             let graph = from_bytes(&file(f16(order), bytes), Path::new("half.nir")).unwrap();
             assert_eq!(graph.nodes["fc"], wanted, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn a_size_stored_as_a_float_must_be_whole() {
+        let graph = from_bytes(&pooled(&[2.0, 1.0]), Path::new("x.nir")).unwrap();
+        let Node::AvgPool2d(window) = &graph.nodes["pool"] else { panic!("{graph:?}") };
+        assert_eq!(window.stride, (2, 1));
+        for stride in [1.5, f64::NAN, 1e300, -0.5] {
+            let e = from_bytes(&pooled(&[stride]), Path::new("x.nir")).unwrap_err();
+            let Error::NirNode { node, problem, .. } = &e else { panic!("{e}") };
+            assert!(node == "pool" && problem.contains("`stride`"), "{e}");
         }
     }
 

@@ -126,10 +126,11 @@ pub(super) fn same(a: f64, b: f64) -> bool {
 pub(super) fn interpret(reader: Option<Reader>, cell: Cell, dt: f64) -> Result<Interpretation, String> {
     let Cell { synapse, tau, r, threshold } = cell;
     if let Some((tau_syn, _)) = synapse.filter(|s| s.0.is_nan() || s.0 <= 0.0) {
-        return Err(format!("the time constant of its current must be above 0, got {tau_syn}"));
+        return Err(format!("`tau_syn` is {tau_syn}; give a value above 0"));
     }
     if !(threshold > 0.0 && tau.is_none_or(|t| t > 0.0)) {
-        return Err(format!("threshold and time constant must be above 0, got {threshold} and {tau:?}"));
+        let tau = tau.map_or(String::new(), |t| format!(" and `tau` is {t}"));
+        return Err(format!("`v_threshold` is {threshold}{tau}; give values above 0"));
     }
     let single = Interpretation {
         lambda: tau.map_or(1.0, |t| 1.0 - dt / t),

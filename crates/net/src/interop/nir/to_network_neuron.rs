@@ -133,7 +133,7 @@ pub(super) fn neuron(
     let count = arrays.into_iter().flatten().map(|t| distinct(t, shape)).max().unwrap_or(1);
     let per_neuron = |what: &str, t: &Tensor| {
         spread_to(t, count, shape, dims)
-            .ok_or_else(|| format!("`{what}` has the shape {:?} for a layer of {shape}", t.shape))
+            .ok_or_else(|| format!("`{what}` has the shape {:?} for a layer of {shape}; {SHAPES}", t.shape))
     };
     let (r, threshold, reset) =
         (per_neuron("r", n.r)?, per_neuron("v_threshold", n.threshold)?, per_neuron("v_reset", n.reset)?);
@@ -184,7 +184,9 @@ pub(super) fn neuron(
         return Err(format!("a step of {dt} s is not shorter than its time constant; shorten the step (`dt`)"));
     }
     if !gains.iter().all(|g| *g > 0.0 && g.is_finite()) {
-        return Err("`r` must be above 0".to_owned());
+        return Err(
+            "`r` (and `w_in`) must be above 0 and finite; put a sign or a factor into the weights before".to_owned()
+        );
     }
     let neuron = Neuron {
         threshold: first.threshold as f32,
@@ -232,6 +234,9 @@ fn rests_at(reader: Option<Reader>, leak: Option<f64>, reset: f64, threshold: f6
     Ok(rest)
 }
 
+/// What an array of a neuron node may be.
+const SHAPES: &str = "give one number, or an array that its dimensions broadcast to the layer's";
+
 /// The charge that a current over one step adds with exact decay, relative to Euler's rule.
 ///
 /// ```text
@@ -271,7 +276,7 @@ fn exact_charge(reader: Option<Reader>, step: Step, cell: Cell) -> Result<f64, S
 /// If a threshold is not above 0, because such a neuron fires without input.
 pub(super) fn threshold(step: Step, threshold: &Tensor, shape: Shape, dims: &[usize]) -> Result<Made, String> {
     let Some(all) = spread_to(threshold, distinct(threshold, shape), shape, dims) else {
-        return Err(format!("`threshold` has the shape {:?} for a layer of {shape}", threshold.shape));
+        return Err(format!("`threshold` has the shape {:?} for a layer of {shape}; {SHAPES}", threshold.shape));
     };
     let first = all.first().copied().unwrap_or(1.0);
     if let Some(t) = all.iter().find(|t| !(**t > 0.0 && (**t as f32) > 0.0)) {

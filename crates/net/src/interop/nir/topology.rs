@@ -34,7 +34,9 @@ impl<'a> Topology<'a> {
         for (a, b) in &graph.edges {
             for (end, other) in [(a, b), (b, a)] {
                 if !graph.nodes.contains_key(end) {
-                    return Err(refusal(other, format!("an edge joins it to `{end}`, which is no node")));
+                    let problem =
+                        format!("an edge joins it to `{end}`, which is no node; remove the edge or add the node");
+                    return Err(refusal(other, problem));
                 }
             }
             if let (Some(f), Some(t)) = (from.get_mut(b.as_str()), to.get_mut(a.as_str())) {

@@ -26,11 +26,11 @@ mod write;
 
 pub use write::to_bytes;
 
-use super::error::refused;
+use super::error::{refused, undecided};
 use super::state::Checkpoint;
 use crate::error::Result;
 use archive::Archive;
-use state_dict::find;
+use state_dict::{Unfound, find};
 use std::path::Path;
 
 /// The first bytes of a pickle with the magic number of files before PyTorch 1.6: PROTO 2, then
@@ -71,7 +71,10 @@ pub(super) fn from_bytes(bytes: Vec<u8>, file: &Path, entry: Option<&str>) -> Re
     }
     let archive = Archive::open(&bytes, file)?;
     let (arena, root) = pickle::run(archive.pickle(), &archive).map_err(|e| refused(file, e))?;
-    let (tensors, within) = find(&arena, root, entry).map_err(|e| refused(file, e))?;
+    let (tensors, within) = find(&arena, root, entry).map_err(|e| match e {
+        Unfound::Choose(problem) => undecided(file, &problem),
+        Unfound::Nothing(problem) => refused(file, problem),
+    })?;
     drop(archive);
     Ok(Checkpoint::new(bytes, tensors, within, true))
 }

@@ -12,6 +12,7 @@ pub(super) fn value_of(module: &str, name: &str) -> Option<Value<'static>> {
     let named = match (module, name) {
         ("collections", "OrderedDict") => Name::OrderedDict,
         ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Name::Tensor,
+        ("torch._utils", "_rebuild_tensor_v3") => Name::TypedTensor,
         ("torch._utils", "_rebuild_parameter") => Name::Parameter,
         ("torch", "Size") | ("builtins" | "__builtin__", "set" | "frozenset") => Name::Items,
         ("torch", "device")
@@ -28,14 +29,30 @@ pub(super) fn value_of(module: &str, name: &str) -> Option<Value<'static>> {
         ("torch", "LongStorage") => Name::Storage(Number::I64),
         ("torch", "ByteStorage") => Name::Storage(Number::U8),
         ("torch", "BoolStorage") => Name::Storage(Number::Bool),
-        (
-            "torch",
-            "float32" | "float64" | "float16" | "bfloat16" | "int8" | "int16" | "int32" | "int64" | "uint8" | "bool"
-            | "complex64" | "complex128",
-        ) => return Some(Value::Other),
+        ("torch", "ComplexFloatStorage") => Name::Storage(Number::Complex64),
+        ("torch", "ComplexDoubleStorage") => Name::Storage(Number::Complex128),
+        ("torch.storage", "UntypedStorage") => Name::Storage(Number::U8),
+        ("torch", dtype) => {
+            return Number::WORDS.iter().find(|(word, _)| *word == dtype).map(|(_, n)| Value::Number(*n));
+        }
         _ => return None,
     };
     Some(Value::Name(named))
+}
+
+/// What else to do about a tensor that is written with a name outside the list, because saving the
+/// state dict alone does not help; empty for all other names.
+pub(super) fn remedy(module: &str, name: &str) -> &'static str {
+    let unread = ["float8", "float4", "bits", "complex32", "bcomplex32"];
+    match (module, name) {
+        ("torch._utils", "_rebuild_qtensor") => ", with the values of quantised tensors: v.dequantize()",
+        ("torch._utils", "_rebuild_sparse_tensor") => ", with sparse tensors made dense: v.to_dense()",
+        ("torch._utils", "_rebuild_meta_tensor_no_storage") => ", when its tensors have left the device `meta`",
+        ("torch", dtype) if unread.iter().any(|d| dtype.starts_with(d)) => {
+            ", with tensors of this type as float32: v.float()"
+        }
+        _ => "",
+    }
 }
 
 /// Most tensors of a file; each takes about 400 bytes.
@@ -54,16 +71,35 @@ pub(super) fn call(name: Name, args: Id, arena: &mut Arena<'_>, tensors: &mut us
     match (name, given) {
         (Name::OrderedDict, []) => Ok(arena.add(Value::Dict(Vec::new()))),
         (Name::OrderedDict, _) => Err("calls collections.OrderedDict with arguments, which torch.save does not".into()),
-        (Name::Tensor, [storage, offset, shape, strides, ..]) => {
+        (Name::Tensor | Name::TypedTensor, [storage, offset, shape, strides, rest @ ..]) => {
             let (storage, offset, shape, strides) = (*storage, *offset, *shape, *strides);
+            // After these come `requires_grad` and the hooks, then the dtype if the name has one.
+            let (dtype, metadata) = if name == Name::Tensor { (None, rest.get(2)) } else { (rest.get(2), rest.get(3)) };
+            let number = match (name, dtype.map(|d| arena.get(*d))) {
+                (Name::Tensor, _) => None,
+                (_, Some(Value::Number(number))) => Some(*number),
+                (_, Some(other)) => return Err(format!("makes a tensor of {} where a dtype belongs", other.kind())),
+                (_, None) => return Err("calls torch._utils._rebuild_tensor_v3 with too few arguments".into()),
+            };
+            if let Some(Value::Dict(items)) = metadata.map(|m| arena.get(*m))
+                && let Some((key, _)) = items.first()
+            {
+                let key = arena.text(*key).unwrap_or("metadata").escape_debug();
+                return Err(format!(
+                    "a tensor has the mark `{key}`, so its values are not those of its storage; save a copy of it: \
+                     v.resolve_conj().resolve_neg()"
+                ));
+            }
             *tensors += 1;
             if *tensors > MOST_TENSORS {
                 return Err(format!("has more than {MOST_TENSORS} tensors"));
             }
-            let made = tensor(arena, storage, offset, shape, strides)?;
+            let made = tensor(arena, number, storage, offset, shape, strides)?;
             Ok(arena.add(Value::Tensor(Box::new(made))))
         }
-        (Name::Tensor, _) => Err("calls torch._utils._rebuild_tensor with too few arguments".into()),
+        (Name::Tensor | Name::TypedTensor, _) => {
+            Err("calls torch._utils._rebuild_tensor with too few arguments".into())
+        }
         (Name::Parameter, [data, ..]) if matches!(arena.get(*data), Value::Tensor(_)) => Ok(*data),
         (Name::Parameter, _) => Err("calls torch._utils._rebuild_parameter without a tensor".into()),
         (Name::Items, []) => Ok(arena.add(Value::List(Vec::new()))),
@@ -74,7 +110,15 @@ pub(super) fn call(name: Name, args: Id, arena: &mut Arena<'_>, tensors: &mut us
     }
 }
 
-fn tensor(arena: &Arena<'_>, storage: Id, offset: Id, shape: Id, strides: Id) -> Result<Tensor, String> {
+/// A view of a storage, of which the numbers have the type `number` if that is given.
+fn tensor(
+    arena: &Arena<'_>,
+    number: Option<Number>,
+    storage: Id,
+    offset: Id,
+    shape: Id,
+    strides: Id,
+) -> Result<Tensor, String> {
     let Value::Storage(storage) = arena.get(storage) else {
         return Err(format!("makes a tensor of {} where a storage belongs", arena.get(storage).kind()));
     };
@@ -87,6 +131,7 @@ fn tensor(arena: &Arena<'_>, storage: Id, offset: Id, shape: Id, strides: Id) ->
         counts.ok_or_else(|| format!("the {what} of a tensor are not numbers from 0 on"))
     };
     let offset = arena.count(offset).ok_or("the offset of a tensor is not a number from 0 on")?;
-    Tensor::new(Storage::clone(storage), offset, sides(shape, "sides")?, sides(strides, "strides")?)
+    let storage = Storage { number: number.unwrap_or(storage.number), ..Storage::clone(storage) };
+    Tensor::new(storage, offset, sides(shape, "sides")?, sides(strides, "strides")?)
         .map_err(|e| format!("a tensor {e}"))
 }

@@ -5,7 +5,7 @@
 //! refused with its name.
 
 use super::archive::Archive;
-use super::names::{call, value_of};
+use super::names::{call, remedy, value_of};
 use super::value::{Arena, Id, Name, Value};
 use std::collections::HashMap;
 
@@ -301,8 +301,9 @@ impl<'a> Machine<'a> {
 
     fn import(&mut self, module: &str, name: &str) -> Result<(), String> {
         let value = value_of(module, name).ok_or_else(|| {
+            let more = remedy(module, name);
             let (module, name) = (module.escape_debug(), name.escape_debug());
-            format!("imports {module}.{name}; {ONLY_TENSORS}")
+            format!("imports {module}.{name}; {ONLY_TENSORS}{more}")
         })?;
         self.push(value);
         Ok(())

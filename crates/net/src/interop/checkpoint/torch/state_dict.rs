@@ -10,40 +10,81 @@ use std::collections::{HashMap, HashSet};
 const USUAL: [&str; 8] =
     ["best_model_state_dict", "model_state_dict", "state_dict", "model", "net", "network", "weights", "params"];
 
+/// Why no state dict was found.
+#[derive(Debug)]
+pub(super) enum Unfound {
+    /// The caller has to choose one of the places that the text lists.
+    Choose(String),
+    /// The file has none.
+    Nothing(String),
+}
+
 /// The named tensors of a state dict.
 type Named = Vec<(String, Tensor)>;
 
 /// The tensors of a file's state dict and its place in the file. `entry` names the place; without
 /// it, the place is the root, the first usual one, or the only one.
-pub(super) fn find(arena: &Arena<'_>, root: Id, entry: Option<&str>) -> Result<(Named, Option<String>), String> {
+///
+/// Beside the state dict a file may hold other tensors: the state of an optimiser, the best accuracy.
+/// So of several places those count that have a tensor named `weight`, and the root only if no usual
+/// place has more tensors.
+pub(super) fn find(arena: &Arena<'_>, root: Id, entry: Option<&str>) -> Result<(Named, Option<String>), Unfound> {
     if let Value::Tensor(_) = arena.get(root) {
-        return Err("is a single tensor, not a state dict; save one: torch.save(net.state_dict(), 'new.pt')".into());
+        let problem = "is a single tensor, not a state dict; save one: torch.save(net.state_dict(), 'new.pt')";
+        return Err(Unfound::Nothing(problem.to_owned()));
     }
     let all = state_dicts(arena, root);
     let places = |all: &[(String, Id)]| {
-        let names: Vec<String> = all.iter().take(LISTED).map(|(p, _)| format!("`{p}`")).collect();
+        let shown = |place: &str| if place.is_empty() { "the whole file".to_owned() } else { format!("`{place}`") };
+        let names: Vec<String> = all.iter().take(LISTED).map(|(p, _)| shown(p)).collect();
         format!("{}{}", names.join(", "), if all.len() > LISTED { ", …" } else { "" })
     };
     let (place, dict) = match entry {
-        Some(entry) => all
-            .iter()
-            .find(|(place, _)| place == entry)
-            .ok_or_else(|| format!("has no state dict at `{entry}`; it has these: {}", places(&all)))?,
+        Some(entry) => all.iter().find(|(place, _)| place == entry).cloned().ok_or_else(|| {
+            Unfound::Choose(format!("has no state dict at `{entry}`; choose one of these: {}", places(&all)))
+        })?,
         None => {
-            let usual = USUAL.iter().find_map(|u| all.iter().find(|(p, _)| p == u));
-            match (all.iter().find(|(p, _)| p.is_empty()).or(usual), &all[..]) {
-                (Some(found), _) | (None, [found]) => found,
-                (None, []) => {
-                    return Err("holds no tensors by name; save them: torch.save(net.state_dict(), 'new.pt')".into());
+            let weighted: Vec<(String, Id)> = all.iter().filter(|(_, d)| has_weight(arena, *d)).cloned().collect();
+            let some = if weighted.is_empty() { &all } else { &weighted };
+            let usual = USUAL.iter().find_map(|u| some.iter().find(|(p, _)| p == u));
+            let root = some.iter().find(|(p, _)| p.is_empty());
+            let larger = |(_, a): &(String, Id), (_, b): &(String, Id)| count(arena, *a) > count(arena, *b);
+            match (root, usual, &some[..]) {
+                (Some(root), Some(usual), _) if larger(usual, root) => usual.clone(),
+                (Some(found), ..) | (None, Some(found), _) | (None, None, [found]) => found.clone(),
+                (None, None, []) => {
+                    let problem = "holds no tensors by name; save them: torch.save(net.state_dict(), 'new.pt')";
+                    return Err(Unfound::Nothing(problem.to_owned()));
                 }
-                (None, several) => {
-                    return Err(format!("has {} state dicts; choose one: {}", several.len(), places(several)));
+                (None, None, several) => {
+                    let problem = format!("has {} state dicts; choose one: {}", several.len(), places(several));
+                    return Err(Unfound::Choose(problem));
                 }
             }
         }
     };
-    let within = (!place.is_empty()).then(|| place.clone());
-    Ok((named(arena, *dict)?, within))
+    let within = (!place.is_empty()).then_some(place);
+    Ok((named(arena, dict).map_err(Unfound::Nothing)?, within))
+}
+
+/// The names of the tensors of a dictionary.
+fn names<'a>(arena: &Arena<'a>, dict: Id) -> Vec<&'a str> {
+    let Value::Dict(items) = arena.get(dict) else { return Vec::new() };
+    items
+        .iter()
+        .filter(|(_, v)| matches!(arena.get(*v), Value::Tensor(_)))
+        .filter_map(|(k, _)| arena.text(*k))
+        .collect()
+}
+
+fn count(arena: &Arena<'_>, dict: Id) -> usize {
+    names(arena, dict).len()
+}
+
+/// Whether a dictionary has a tensor that modules have: `weight`, or one that is derived from it, such
+/// as `weight_g`.
+fn has_weight(arena: &Arena<'_>, dict: Id) -> bool {
+    names(arena, dict).iter().any(|n| n.rsplit('.').next().is_some_and(|last| last.starts_with("weight")))
 }
 
 /// Most places that a message lists.

@@ -1,6 +1,6 @@
 //! Tests of the reader with pickles and archives made by hand.
 
-use super::super::{Checkpoint, from_bytes};
+use super::super::{Checkpoint, Number, from_bytes};
 use super::to_bytes;
 use crate::weights::Array;
 use std::io::{Cursor, Write};
@@ -313,6 +313,101 @@ fn the_byte_order_of_the_file_counts() {
     let numbers: Vec<u8> = [1f32, 2.0, 3.0, 4.0].iter().flat_map(|v| v.to_be_bytes()).collect();
     let read = read(archive(&[("x/data.pkl", &pickle), ("x/byteorder", b"big"), ("x/data/0", &numbers)])).unwrap();
     assert_eq!(read.array(read.get("w").unwrap()).unwrap().data, [1.0, 2.0, 3.0, 4.0]);
+}
+
+/// The opcodes of a dict with these keys and values.
+fn dict(items: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut out = b"}(".to_vec();
+    for (key, value) in items {
+        out.extend(b"X");
+        out.extend((key.len() as u32).to_le_bytes());
+        out.extend(key.as_bytes());
+        out.extend(value);
+    }
+    out.push(b'u');
+    out
+}
+
+/// Where the state dict of a file is whose opcodes these are.
+fn within(opcodes: &[u8]) -> Result<Option<String>, String> {
+    read(with_pickle(&[b"\x80\x02", opcodes, b"."].concat())).map(|c| c.within().map(str::to_owned))
+}
+
+#[test]
+fn tensors_beside_the_state_dict_do_not_hide_it() {
+    let t = || tensor(&[4], &[1]);
+    let net = || dict(&[("conv1.weight", t()), ("conv1.bias", t())]);
+    let of_optimiser = || {
+        let moments = dict(&[("step", t()), ("exp_avg", t()), ("exp_avg_sq", t())]);
+        [b"}X\x05\0\0\0state}K\0".to_vec(), moments, b"ss".to_vec()].concat()
+    };
+    // PyTorch's example for ImageNet stores the best accuracy as a tensor.
+    let imagenet =
+        dict(&[("epoch", b"K\x05".to_vec()), ("state_dict", net()), ("best_acc1", t()), ("optimizer", of_optimiser())]);
+    assert_eq!(within(&imagenet), Ok(Some("state_dict".into())));
+    for place in ["model_state", "snn"] {
+        let file = dict(&[("optimizer_state", of_optimiser()), (place, net()), ("best_acc", t())]);
+        assert_eq!(within(&file), Ok(Some(place.into())));
+    }
+    // The weights of classes in the loss beside a network.
+    assert_eq!(within(&dict(&[("weight", t()), ("model", net())])), Ok(Some("model".into())));
+    // A state dict with an entry that is no tensor, and with modules named as places are.
+    let extra = dict(&[("a.weight", t()), ("b.weight", t()), ("_extra_state", dict(&[("weight", t())]))]);
+    assert_eq!(within(&extra), Ok(None));
+    assert_eq!(within(&dict(&[("net.weight", t()), ("net", dict(&[("weight", t())]))])), Ok(None));
+    // Two networks remain two.
+    let two = within(&dict(&[("ema", net()), ("snn", net()), ("optimizer", of_optimiser())])).unwrap_err();
+    assert!(two.contains(" 2 ") && two.contains(": `ema`, `snn`"), "{two}");
+}
+
+/// A tensor of storage 0 that `rebuild` makes, with these opcodes of arguments after its hooks.
+fn rebuilt(rebuild: &str, storage: &str, len: u8, rest: &[u8]) -> Vec<u8> {
+    let mut out =
+        format!("ctorch._utils\n{rebuild}\n((X\x07\0\0\0storagec{storage}\nX\x01\0\0\00X\x03\0\0\0cpuK").into_bytes();
+    out.push(len);
+    out.extend(b"tQK\0(K\x02t(K\x01t\x89ccollections\nOrderedDict\n)R");
+    out.extend(rest);
+    out.extend(b"tR");
+    out
+}
+
+#[test]
+fn a_view_that_negates_or_conjugates_is_refused() {
+    for (name, mark) in [("_rebuild_tensor_v2", "neg"), ("_rebuild_tensor_v2", "conj"), ("_rebuild_tensor_v3", "neg")] {
+        let metadata = dict(&[(mark, vec![0x88])]);
+        let (storage, rest) = match name {
+            "_rebuild_tensor_v3" => ("torch.storage\nUntypedStorage", [&b"ctorch\nuint16\n"[..], &metadata].concat()),
+            _ => ("torch\nFloatStorage", metadata),
+        };
+        let e = read(with_pickle(&state_dict(&rebuilt(name, storage, 4, &rest)))).unwrap_err();
+        assert!(e.contains(&format!("`{mark}`")) && e.contains("resolve_neg"), "{e}");
+    }
+    assert!(read(with_pickle(&state_dict(&rebuilt("_rebuild_tensor_v2", "torch\nFloatStorage", 4, b"}")))).is_ok());
+}
+
+#[test]
+fn a_storage_of_bytes_has_the_type_that_its_tensor_states() {
+    let of = |dtype: &str, len: u8| {
+        let dtype = format!("ctorch\n{dtype}\n");
+        let pickle = state_dict(&rebuilt("_rebuild_tensor_v3", "torch.storage\nUntypedStorage", len, dtype.as_bytes()));
+        read(archive(&[("x/data.pkl", &pickle), ("x/data/0", &[1, 2, 0, 255])]))
+    };
+    let made = of("uint16", 4).unwrap();
+    assert_eq!(made.array(made.get("w").unwrap()).unwrap().data, [513.0, 65280.0]);
+    assert!(of("uint32", 4).unwrap_err().contains("outside"));
+    let e = of("float8_e4m3fn", 4).unwrap_err();
+    assert!(e.contains("torch.float8_e4m3fn") && e.contains("v.float()"), "{e}");
+    let e = read(with_pickle(&state_dict(&rebuilt("_rebuild_tensor_v3", "torch\nFloatStorage", 4, b"")))).unwrap_err();
+    assert!(e.contains("arguments"), "{e}");
+}
+
+#[test]
+fn complex_numbers_are_read_beside_weights_but_are_none() {
+    let pickle = state_dict(&rebuilt("_rebuild_tensor_v2", "torch\nComplexFloatStorage", 2, b""));
+    let read = read(with_pickle(&pickle)).unwrap();
+    let tensor = read.get("w").unwrap();
+    assert_eq!((tensor.number(), tensor.shape()), (Number::Complex64, &[2][..]));
+    assert!(read.array(tensor).unwrap_err().contains("complex64"));
 }
 
 /// A pickle of nested dicts: for each text, the keys to one state dict.

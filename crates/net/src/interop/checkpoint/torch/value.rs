@@ -13,6 +13,9 @@ pub(super) enum Name {
     OrderedDict,
     /// `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`: a view of a storage.
     Tensor,
+    /// `torch._utils._rebuild_tensor_v3`: a view of a storage of bytes, whose numbers have the type of
+    /// the seventh argument.
+    TypedTensor,
     /// `torch._utils._rebuild_parameter`: its tensor.
     Parameter,
     /// `torch.FloatStorage` and the like: the type of a storage's numbers.
@@ -45,6 +48,8 @@ pub(super) enum Value<'a> {
     Name(Name),
     Storage(Box<Storage>),
     Tensor(Box<Tensor>),
+    /// A dtype whose numbers are read.
+    Number(Number),
     /// A value that checkpoints may hold and that is no tensor: a dtype, a device, a long integer.
     Other,
 }
@@ -64,7 +69,7 @@ impl Value<'_> {
             Value::Name(_) => "an imported name",
             Value::Storage(_) => "a storage",
             Value::Tensor(_) => "a tensor",
-            Value::Other => "a dtype or device",
+            Value::Number(_) | Value::Other => "a dtype or device",
         }
     }
 }

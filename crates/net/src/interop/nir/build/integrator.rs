@@ -110,11 +110,11 @@ impl Build<'_> {
                 format!("its neurons leak differently (`tau` {one} and {other}); give a layer one time constant");
             return self.refuse(name, problem);
         }
-        // sinabs does not read r.
-        let mut factors = match self.reader {
-            Some(Reader::Sinabs) => Tensor::full(&[1], 1.0),
-            _ => r.clone(),
-        };
+        if let Some(other) = r.data.iter().find(|r| self.reader == Some(Reader::Sinabs) && **r != 1.0) {
+            return self
+                .refuse(name, format!("its `r` is {other}, and sinabs reads only an `LI` with r = 1; give it 1"));
+        }
+        let mut factors = r.clone();
         if let Some((_, w_in)) = synapse {
             let of = |t: &Tensor| channel_values(t, from.shape, &from.dims);
             let (Some(a), Some(w)) = (of(&factors), of(w_in)) else {

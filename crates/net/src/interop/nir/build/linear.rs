@@ -28,8 +28,14 @@ impl Build<'_> {
             return self.refuse(name, format!("reads the map {}; put a `Flatten` before it", from.shape));
         }
         if input != from.shape.len() {
-            return self
-                .refuse(name, format!("its weight {:?} does not fit {} input values", w.shape, from.shape.len()));
+            return self.refuse(
+                name,
+                format!(
+                    "its weight {:?} does not fit {} input values; give it as many columns",
+                    w.shape,
+                    from.shape.len()
+                ),
+            );
         }
         self.size(name, Shape::vector(out))?;
         self.weights.insert(format!("{name}.weight"), fold::multiplied(w, from.gain));
@@ -41,16 +47,23 @@ impl Build<'_> {
     /// Stores a bias unless it is zero everywhere, and returns whether the layer has one.
     fn bias(&mut self, name: &str, bias: Option<&Tensor>, out: usize, from: &Value) -> Result<bool> {
         let Some(bias) = bias else { return Ok(false) };
-        if bias.data.len() != out {
-            return self.refuse(name, format!("its bias has {} values for {out} outputs", bias.data.len()));
-        }
-        if bias.is_zero() {
+        if bias.is_zero() && matches!(bias.data.len(), n if n == 1 || n == out) {
             return Ok(false);
         }
+        let data = match bias.data[..] {
+            [one] => vec![one as f32; out],
+            _ if bias.data.len() == out => bias.to_f32(),
+            _ => {
+                return self.refuse(
+                    name,
+                    format!("its bias has {} values for {out} outputs; give it one for each", bias.data.len()),
+                );
+            }
+        };
         if let Some(filter) = &from.filter {
             return self.refuse(name, filter.problem("is followed by a bias"));
         }
-        self.weights.insert(format!("{name}.bias"), Array { shape: vec![out], data: bias.to_f32() });
+        self.weights.insert(format!("{name}.bias"), Array { shape: vec![out], data });
         Ok(true)
     }
 
@@ -128,7 +141,10 @@ impl Build<'_> {
     ) -> Result<Value> {
         let each = weight.shape[1];
         if conv.groups == 0 || each.checked_mul(conv.groups) != Some(from.shape.channels) {
-            let problem = format!("{} groups of {each} channels do not fit the input {}", conv.groups, from.shape);
+            let problem = format!(
+                "{} groups of {each} channels do not fit the input {}; groups times channels is the input's number of channels",
+                conv.groups, from.shape
+            );
             return self.refuse(name, problem);
         }
         let conv = Conv { bias: self.bias(name, Some(bias), conv.out, from)?, ..conv };

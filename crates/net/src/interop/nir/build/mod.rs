@@ -100,6 +100,11 @@ impl<'a> Build<'a> {
         let Some(Node::Input { shape: dims }) = graph.nodes.get(t.input) else {
             return self.refuse(t.input, "is no input");
         };
+        // Norse writes the shape of its sample, with the batch of 1, and has no lines that [1, W] could be.
+        let dims = match dims.as_slice() {
+            [1, rest @ ..] if self.reader == Some(Reader::Norse) && matches!(rest.len(), 1 | 3) => rest.to_vec(),
+            all => all.to_vec(),
+        };
         let shape = match dims.as_slice() {
             [n] => Shape::vector(*n),
             [c, w] => Shape::new(*c, 1, *w),
@@ -115,7 +120,7 @@ impl<'a> Build<'a> {
         let input = Value {
             id: NodeId::Input,
             shape,
-            dims: dims.clone(),
+            dims,
             scalable: None,
             gain: 1.0,
             scaled_by: None,
@@ -173,6 +178,14 @@ impl<'a> Build<'a> {
         if let Some(other) = rest.iter().find(|v| v.shape != first.shape) {
             return self.refuse(node, format!("sums the shapes {} and {}, which differ", first.shape, other.shape));
         }
+        if let Some(other) = rest.iter().find(|v| v.dims != first.dims) {
+            let problem = format!(
+                "sums values of shape {} and {}; put a `Flatten` before it on the way of the map",
+                listed(&first.dims),
+                listed(&other.dims)
+            );
+            return self.refuse(node, problem);
+        }
         if let Some(other) = rest.iter().find(|v| v.delay != first.delay) {
             let problem = format!(
                 "sums signals with delays of {} s and {} s, and no layer here delays a part of its input; give all ways \
@@ -190,8 +203,11 @@ impl<'a> Build<'a> {
         }
         let from: Vec<Value> = from.iter().map(|v| self.settle(b, node, (*v).clone())).collect();
         let ids: Vec<NodeId> = from.iter().map(|v| v.id).collect();
+        // Layers with the same inputs are one, but each sum has its own integrator and delay, because
+        // neither is a layer.
+        let Value { dims, delay, filter, .. } = from[0].clone();
         if let Some(value) = self.merges.get(&ids) {
-            return Ok(Value { dims: from[0].dims.clone(), ..value.clone() });
+            return Ok(Value { dims, delay, filter, ..value.clone() });
         }
         let id = b.add(&format!("{node}.sum"), Layer::Add, &ids);
         let value = Value { id, scalable: None, gain: 1.0, scaled_by: None, ..from[0].clone() };
