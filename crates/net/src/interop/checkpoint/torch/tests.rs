@@ -248,6 +248,39 @@ fn containers_within_themselves_are_read_without_recursion() {
     assert_eq!(read(with_pickle(&pickle)).unwrap().tensors().len(), 1);
 }
 
+/// The same archive with the records of large archives before its end, which `torch.save` always writes.
+fn with_zip64_records(bytes: &[u8]) -> Vec<u8> {
+    let (front, end) = bytes.split_at(bytes.len() - 22);
+    let entries = u64::from(u16::from_le_bytes([end[10], end[11]]));
+    let size = u64::from(u32::from_le_bytes(*end[12..].first_chunk().unwrap()));
+    let index = u64::from(u32::from_le_bytes(*end[16..].first_chunk().unwrap()));
+    let mut all = front.to_vec();
+    all.extend(b"PK\x06\x06");
+    all.extend(44u64.to_le_bytes());
+    all.extend([0x1e, 3, 45, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    [entries, entries, size, index].iter().for_each(|n| all.extend(n.to_le_bytes()));
+    all.extend(b"PK\x06\x07\0\0\0\0");
+    all.extend((front.len() as u64).to_le_bytes());
+    all.extend(1u32.to_le_bytes());
+    all.extend(end);
+    all
+}
+
+#[test]
+fn a_file_is_read_whatever_the_length_of_its_name() {
+    let pickle = state_dict(&tensor(&[4], &[1]));
+    for length in 1..80 {
+        let root = "n".repeat(length);
+        let members: [(&str, &[u8]); 2] =
+            [(&format!("{root}/data.pkl"), &pickle), (&format!("{root}/data/0"), &[0; 16])];
+        let bytes = archive(&members);
+        for bytes in [with_zip64_records(&bytes), bytes] {
+            let read = read(bytes).unwrap_or_else(|e| panic!("a name of {length} letters: {e}"));
+            assert_eq!(read.tensors().len(), 1);
+        }
+    }
+}
+
 #[test]
 fn older_and_other_files_are_named_with_the_remedy() {
     let legacy = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.".to_vec();
