@@ -5,6 +5,7 @@ use super::to_bytes;
 use crate::weights::Array;
 use std::io::{Cursor, Write};
 use std::path::Path;
+use tickless_testing::zip64::with_zip64_records;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
@@ -246,24 +247,6 @@ fn containers_within_themselves_are_read_without_recursion() {
     pickle.extend(vec![b'a'; 99_999]);
     pickle.extend(b"u.");
     assert_eq!(read(with_pickle(&pickle)).unwrap().tensors().len(), 1);
-}
-
-/// The same archive with the records of large archives before its end, which `torch.save` always writes.
-fn with_zip64_records(bytes: &[u8]) -> Vec<u8> {
-    let (front, end) = bytes.split_at(bytes.len() - 22);
-    let entries = u64::from(u16::from_le_bytes([end[10], end[11]]));
-    let size = u64::from(u32::from_le_bytes(*end[12..].first_chunk().unwrap()));
-    let index = u64::from(u32::from_le_bytes(*end[16..].first_chunk().unwrap()));
-    let mut all = front.to_vec();
-    all.extend(b"PK\x06\x06");
-    all.extend(44u64.to_le_bytes());
-    all.extend([0x1e, 3, 45, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    [entries, entries, size, index].iter().for_each(|n| all.extend(n.to_le_bytes()));
-    all.extend(b"PK\x06\x07\0\0\0\0");
-    all.extend((front.len() as u64).to_le_bytes());
-    all.extend(1u32.to_le_bytes());
-    all.extend(end);
-    all
 }
 
 #[test]
