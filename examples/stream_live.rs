@@ -20,7 +20,7 @@ use tickless::train::run::RunFolder;
 /// The period at which events are pushed, like the buffer of a camera.
 const TICK: Duration = Duration::from_millis(1);
 /// The confidence from which the example prints a class before the recording ends.
-const SURE: f32 = 0.95;
+const SURE: f64 = 0.95;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();

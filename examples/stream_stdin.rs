@@ -20,7 +20,7 @@ use tickless::train::run::RunFolder;
 /// A pause longer than this (µs) ends an object.
 const PAUSE_US: u64 = 100_000;
 /// The confidence from which the example prints a class before the object ends.
-const SURE: f32 = 0.95;
+const SURE: f64 = 0.95;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A trained run, or the demo network with random weights if no folder is given.

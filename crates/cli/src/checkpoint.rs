@@ -173,7 +173,7 @@ pub fn check_complete(fit: &Fit, file: &Path, recipe: &Path) -> Result<()> {
 fn check_whole(fit: &Fit, file: &Path, recipe: &Path) -> Result<()> {
     let Some(Unused { name, why, .. }) = fit.unused.iter().find(|u| u.effect == Effect::Certain) else { return Ok(()) };
     bail!(
-        "{}: `{name}` would be left out, and without it the network of the file computes something else: {why}; or start a \
+        "{}: `{name}` is not used, and without it the network of the file computes something else: {why}; or start a \
          training without it: `tickless train {} --from {}`",
         file.display(),
         recipe.display(),

@@ -12,18 +12,17 @@ use crate::recipe_paths::to_go_on;
 use crate::remedy::stopped;
 use crate::report as page;
 use crate::results::stored;
-use crate::results::{
-    Evaluation, Finished, FittedGain, StoredAnswers, count_operations, keep_answers, keep_evaluation, leaks,
-};
+use crate::results::{Evaluation, Finished, StoredAnswers, count_operations, keep_answers, keep_evaluation, leaks};
 use anyhow::{Result, bail, ensure};
 use std::path::{Path, PathBuf};
-use tickless::EngineForward;
 use tickless::simulate::simulate_answers;
+use tickless::temperature::{fit_samples, temperature};
+use tickless::{EngineForward, OperatingPoint, answers};
 use tickless_net::LeakRule;
 use tickless_net::recipe::{Folds, Recipe};
 use tickless_train::data::{Parts, Source};
 use tickless_train::device::Device;
-use tickless_train::evaluate::{Setting, StepSweep, activity_and_cost, answers_across_steps};
+use tickless_train::evaluate::{Setting, activity_and_cost};
 use tickless_train::progress::{Progress, Silent};
 use tickless_train::run::train_plan::TrainPlan;
 use tickless_train::run::{Job, RunFolder, train};
@@ -195,31 +194,18 @@ fn finish_run(
     let setting = Setting { source: &run.source, ids, t_max, step_us, batch };
     // If an `eval` command has measured a part of the run already, that part is not measured again.
     let leaks = leaks(run.network.input().kind, &recipe.eval.leak);
-    let mut missing = Vec::new();
-    for &leak in leaks {
-        let lacks = |t: &&usize| finished.evaluation.as_ref().is_none_or(|e| e.at(&[**t], leak).is_none());
-        let steps: Vec<usize> = recipe.eval.steps.iter().filter(lacks).copied().collect();
-        match missing.last_mut() {
-            // Leaks with the same missing steps are evaluated together, so that shared work is done
-            // once.
-            Some((same, leaks)) if *same == steps => Vec::push(leaks, leak),
-            _ => missing.push((steps, vec![leak])),
-        }
-    }
-    missing.retain(|(steps, _)| !steps.is_empty());
+    let settings = leaks.iter().flat_map(|leak| recipe.eval.steps.iter().map(|t| (vec![*t], *leak)));
+    let lacks =
+        |(t, leak): &(Vec<usize>, LeakRule)| finished.evaluation.as_ref().is_none_or(|e| e.at(t, *leak).is_none());
+    let missing: Vec<(Vec<usize>, LeakRule)> = settings.filter(lacks).collect();
     if !missing.is_empty() {
-        let fitted = FittedGain::of(run, &model, &Silent)?;
-        let mut all = Vec::new();
-        for (steps, leaks) in missing {
-            let sweep = StepSweep { steps, leaks, calibration: None };
-            all.extend(answers_across_steps(&model, &setting, &sweep, fitted.gain, console)?);
-        }
+        let mut all = answers(run, &model, ids, &missing, (false, None), console)?;
         count_operations(&model, &setting, &mut all, &Silent)?;
-        let answers = StoredAnswers::of(run, &all);
+        let stored = StoredAnswers::of(run, &all);
         let points = all.into_iter().map(|a| a.point).collect();
         let cost = activity_and_cost(&model, &setting, t_max, LeakRule::Step, &Silent)?;
-        let measured = Evaluation::of(run, &model, Part::Test, points, cost, fitted.samples);
-        let evaluation = keep_evaluation(run, measured, answers, console)?;
+        let measured = Evaluation::of(run, &model, Part::Test, points, cost, fit_samples(run).len());
+        let evaluation = keep_evaluation(run, measured, stored, console)?;
         finished.evaluation = Some(evaluation);
         finished.answers = stored::answers(&finished.run)?;
     }
@@ -227,7 +213,9 @@ fn finish_run(
     if finished.simulation.is_none() {
         match tickless::simulate::possible(run) {
             Ok(()) => {
-                let (s, answers) = simulate_answers(run, &model, &run.parts.test, console, console.stop_flag())?;
+                let at = OperatingPoint::EVENT_DRIVEN;
+                let fitted = temperature(run, &model, &at, console)?.confidence(run.facts.t_max);
+                let (s, answers) = simulate_answers(run, &model, (ids, fitted), console, console.stop_flag())?;
                 folder.write_result("simulate.json", &s)?;
                 keep_answers(run, StoredAnswers::of_event_driven(run, &answers), console)?;
                 finished.simulation = Some(s);

@@ -65,6 +65,7 @@ fn of_library(error: &tickless::Error) -> Option<String> {
         tickless::Error::Graph { source, .. } => of_network(source),
         tickless::Error::Images { .. } => Some(SETS_OF_RECORDINGS.to_owned()),
         tickless::Error::Stopped => Some(AGAIN.to_owned()),
+        tickless::Error::NoValidation { .. } => Some("`train` takes it as `--set data.validation=0.1`".to_owned()),
         tickless::Error::UnknownWriter { .. } => Some("give it with `--dialect`".to_owned()),
         tickless::Error::NotCompared { .. } => Some("`--limit` says how many are".to_owned()),
         tickless::Error::Drawn(e) => of_training(e),

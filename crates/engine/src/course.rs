@@ -19,7 +19,7 @@ pub struct Moments {
     /// Numbers of processed events.
     pub events: Vec<u64>,
     /// Confidences at which the network could stop.
-    pub confidences: Vec<f32>,
+    pub confidences: Vec<f64>,
 }
 
 /// The answers during one recording.

@@ -7,7 +7,7 @@ pub struct Decision {
     /// Index of the largest readout value.
     pub class: usize,
     /// Softmax probability of the class.
-    pub confidence: f32,
+    pub confidence: f64,
     /// Number of events processed so far.
     pub events: u64,
     /// Time from the first event to this moment in µs.

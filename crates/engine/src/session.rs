@@ -168,7 +168,7 @@ impl Session {
         &mut self,
         events: impl IntoIterator<Item = Event>,
         confidence: &Confidence,
-        threshold: f32,
+        threshold: f64,
     ) -> Result<Decision> {
         for event in events {
             self.push(event)?;

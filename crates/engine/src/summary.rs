@@ -10,7 +10,7 @@ pub struct Outcome {
     /// Predicted class; the lowest index if several readout values are equal.
     pub class: usize,
     /// Softmax probability of the predicted class.
-    pub confidence: f32,
+    pub confidence: f64,
     /// The readout: accumulated logits, or output spike counts if the readout spikes.
     pub logits: Vec<f32>,
     /// Number of input events.

@@ -56,6 +56,8 @@ mod stream;
 #[cfg(test)]
 mod testing;
 mod time_unit;
+#[cfg(any(feature = "npz", feature = "download"))]
+mod zip_index;
 
 pub use camera::{Camera, CameraConfig};
 pub use columns::Columns;

@@ -7,8 +7,8 @@
 //!               those with an equal value and a lower index
 //! ```
 //!
-//! The standard error of a share p of n samples is √(p·(1 − p)/n). The calibration curve and the
-//! expected calibration error have the bins of [`calibration_error`].
+//! The standard error of a share p of n samples is √(p·(1 − p)/n) ([`standard_error`]). The
+//! calibration curve and the expected calibration error have the bins of [`calibration_error`].
 
 use crate::decision;
 use crate::decision::{CalibrationBin, Exit, Rule, argmax, calibration_bins, calibration_error};
@@ -21,12 +21,16 @@ pub const MOST_CONFUSED_CLASSES: usize = 200;
 /// The number of classes that "top 5" counts.
 const TOP: usize = 5;
 
-/// The standard error of a share of `correct` among `samples`, in percentage points; 0 without
-/// samples.
-pub fn standard_error(correct: usize, samples: usize) -> f64 {
-    let n = samples.max(1) as f64;
+/// The binomial standard error of a share of `correct` among `samples`, in percentage points.
+///
+/// `None` if all samples are alike, that is none or all of them are correct, and so for a single
+/// sample: the formula then gives 0, as if the share were certain, because samples that do not
+/// differ show nothing of how much others would. (With n samples that are alike, the other kind is
+/// at most 3/n of all samples at a confidence of 95 %.)
+pub fn standard_error(correct: usize, samples: usize) -> Option<f64> {
+    let n = samples as f64;
     let p = correct as f64 / n;
-    100.0 * (p * (1.0 - p) / n).max(0.0).sqrt()
+    (0 < correct && correct < samples).then(|| 100.0 * (p * (1.0 - p) / n).sqrt())
 }
 
 /// softmax(g·values); empty without values.
@@ -43,16 +47,16 @@ pub struct Answers {
     pub classes: usize,
     /// Temperature g of the confidences.
     pub gain: f64,
-    /// The factor that makes m of the values: 1, or 1/T_max for accumulated logits.
-    scale: f64,
+    /// The values divided by this are m: 1, or T_max for accumulated logits.
+    divisor: f64,
     /// The label of each sample.
     pub labels: Vec<u32>,
     /// The class that the network chose.
     pub predicted: Vec<u32>,
     /// The probability of that class, 0 to 1.
-    pub confidence: Vec<f32>,
+    pub confidence: Vec<f64>,
     /// The same with g = 1.
-    pub confidence_at_gain_1: Vec<f32>,
+    pub confidence_at_gain_1: Vec<f64>,
     /// The rank of the label, 0 if the answer is right.
     pub ranks: Vec<u32>,
 }
@@ -60,13 +64,13 @@ pub struct Answers {
 impl Answers {
     /// No answers yet, of a network with this many classes.
     pub fn new(classes: usize, gain: f64) -> Self {
-        Self { classes, gain, scale: 1.0, ..Self::default() }
+        Self { classes, gain, divisor: 1.0, ..Self::default() }
     }
 
     /// As [`new`](Self::new), for values that are accumulated logits Σ of a network that was trained
     /// at `t_max` steps. The class is that of Σ itself, because a division can make values equal.
     pub fn of_sums(classes: usize, gain: f64, t_max: usize) -> Self {
-        Self { scale: 1.0 / t_max.max(1) as f64, ..Self::new(classes, gain) }
+        Self { divisor: t_max.max(1) as f64, ..Self::new(classes, gain) }
     }
 
     /// Number of samples.
@@ -86,8 +90,8 @@ impl Answers {
     /// If the number of values is not that of the classes, or the label is not below it.
     pub fn push(&mut self, values: &[f32], label: usize) {
         assert!(values.len() == self.classes && label < self.classes, "one value for each class");
-        let exit = |gain: f64| Exit { rule: Rule::Confidence, alpha: 1.0, gain: gain * self.scale };
-        let confidence = |gain| exit(gain).quantity(values, 0.0) as f32;
+        let exit = |gain: f64| Exit { rule: Rule::Confidence, alpha: 1.0, gain: gain / self.divisor };
+        let confidence = |gain| exit(gain).quantity(values, 0.0);
         let before = |(i, v): (usize, &f32)| *v > values[label] || (*v == values[label] && i < label);
         self.labels.push(label as u32);
         self.predicted.push(argmax(values.iter().map(|v| f64::from(*v))).0 as u32);
@@ -126,11 +130,10 @@ impl Answers {
         }
         for row in per_class.iter_mut().filter(|row| row.samples > 0) {
             row.accuracy = Some(100.0 * row.correct as f64 / row.samples as f64);
-            row.standard_error = Some(standard_error(row.correct, row.samples));
+            row.standard_error = standard_error(row.correct, row.samples);
         }
         let within = self.ranks.iter().filter(|rank| (**rank as usize) < TOP).count();
-        let answers =
-            |of: &[f32]| of.iter().enumerate().map(|(i, c)| (f64::from(*c), self.right(i))).collect::<Vec<_>>();
+        let answers = |of: &[f64]| of.iter().enumerate().map(|(i, c)| (*c, self.right(i))).collect::<Vec<_>>();
         let (own, plain) = (answers(&self.confidence), answers(&self.confidence_at_gain_1));
         AnswerStatistics {
             top5: (self.classes > TOP).then(|| Share::of(within, self.len())),
@@ -152,8 +155,8 @@ impl Answers {
 pub struct Share {
     /// Percent of the samples.
     pub accuracy: f64,
-    /// Its standard error in percentage points.
-    pub standard_error: f64,
+    /// Its standard error in percentage points; `None` if all samples are alike.
+    pub standard_error: Option<f64>,
 }
 
 impl Share {
@@ -176,7 +179,7 @@ pub struct ClassAccuracy {
     pub correct: usize,
     /// Percent correct; `None` without samples.
     pub accuracy: Option<f64>,
-    /// Its standard error in percentage points; `None` without samples.
+    /// Its standard error in percentage points; `None` if all samples are alike.
     pub standard_error: Option<f64>,
 }
 
@@ -291,7 +294,7 @@ mod tests {
         assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6);
         let mut answers = Answers::new(6, 1.5);
         answers.push(&values(2), 2);
-        assert!((p[2] - answers.confidence[0]).abs() < 1e-6);
+        assert!((f64::from(p[2]) - answers.confidence[0]).abs() < 1e-6);
         assert!(probabilities(&[], 1.0).is_empty());
     }
 
@@ -316,9 +319,11 @@ mod tests {
     }
 
     #[test]
-    fn the_standard_error_is_that_of_a_share() {
-        assert_eq!(standard_error(0, 0), 0.0);
-        assert_eq!(standard_error(40, 40), 0.0);
-        assert!((standard_error(20, 40) - 100.0 * (0.25f64 / 40.0).sqrt()).abs() < 1e-12);
+    fn the_standard_error_is_that_of_a_share_and_samples_that_are_alike_have_none() {
+        for (correct, samples) in [(0, 0), (0, 1), (1, 1), (0, 40), (40, 40)] {
+            assert_eq!(standard_error(correct, samples), None, "{correct} of {samples}");
+        }
+        assert!((standard_error(20, 40).unwrap() - 100.0 * (0.25f64 / 40.0).sqrt()).abs() < 1e-12);
+        assert!((standard_error(1, 2).unwrap() - 100.0 * (0.25f64 / 2.0).sqrt()).abs() < 1e-12);
     }
 }

@@ -39,9 +39,9 @@ impl Default for Confidence {
 
 impl Confidence {
     /// Class and confidence for readout values in index order; class 0 if there are no values.
-    pub fn of(&self, values: impl Iterator<Item = f64> + Clone) -> (usize, f32) {
+    pub fn of(&self, values: impl Iterator<Item = f64> + Clone) -> (usize, f64) {
         let (class, _) = argmax(values.clone());
-        (class, softmax::confidence(values, f64::from(self.gain) / self.t_max.max(1) as f64) as f32)
+        (class, softmax::confidence(values, f64::from(self.gain) / self.t_max.max(1) as f64))
     }
 
     /// The exit of an event-driven run by this rule and threshold: its values are Σ.
@@ -234,7 +234,7 @@ mod tests {
     fn confidence_is_the_softmax_of_gain_times_sum_by_t_max() {
         let (class, p) = Confidence { gain: 2.0, t_max: 10 }.of([5.0, 10.0].into_iter());
         assert_eq!(class, 1);
-        assert!((f64::from(p) - 1.0 / (1.0 + (-1.0f64).exp())).abs() < 1e-6, "{p}");
+        assert!((p - 1.0 / (1.0 + (-1.0f64).exp())).abs() < 1e-12, "{p}");
         let (_, even) = Confidence::default().of([0.0; 4].into_iter());
         assert_eq!(even, 0.25);
     }

@@ -134,6 +134,24 @@ impl Network {
         (0..self.nodes.len()).filter(|&i| matches!(self.nodes[i].layer, Layer::Neuron(_))).collect()
     }
 
+    /// Whether a run at this number of steps of each stage differs between the two [`LeakRule`]s, if
+    /// the network was trained at `t_max` steps. A leak, a synaptic current, an adaptive threshold, a
+    /// refractory period and the delay of recurrent connections are stretched with the steps; a delay
+    /// in µs is one step with a leak per step, also at `t_max`.
+    ///
+    /// [`LeakRule`]: crate::LeakRule
+    pub fn depends_on_leak_rule(&self, t_max: usize, configuration: &[usize]) -> bool {
+        let stretched = configuration.iter().any(|t| *t != t_max);
+        let depends = |node: &Node| match node.layer {
+            Layer::Neuron(n) => {
+                node.recurrent.is_some_and(|r| r.delay_us.is_some())
+                    || (stretched && (n.leaks() || n.refractory.is_some() || node.recurrent.is_some()))
+            }
+            _ => false,
+        };
+        self.input.kind == InputKind::Events && self.nodes.iter().any(depends)
+    }
+
     /// For each node, how many inputs of other nodes read its output.
     pub fn readers(&self) -> Vec<usize> {
         let mut count = vec![0; self.nodes.len()];

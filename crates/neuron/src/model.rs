@@ -232,7 +232,7 @@ impl Neuron {
         self.leak.tau_us(step_us)
     }
 
-    /// Whether any of the neuron's variables decays, so that the [`LeakRule`] matters.
+    /// Whether any of the neuron's variables decays.
     pub fn leaks(&self) -> bool {
         self.leak.leaks() || self.synapse.is_some() || self.adaptation.is_some()
     }

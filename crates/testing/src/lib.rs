@@ -14,6 +14,7 @@
 //! | [`errors`] | asserts the kind of an error and its values |
 //! | [`hang`] | decides when a test calls a computation hung |
 //! | [`generate`] | random networks, weights, steps, events and recordings from a seed |
+//! | [`zip64`] | zip archives with the records for large archives |
 
 pub mod clocked;
 pub mod close;
@@ -26,3 +27,4 @@ pub mod golden;
 pub mod hang;
 pub mod layers;
 pub mod recipes;
+pub mod zip64;

@@ -50,8 +50,11 @@ pub enum Error {
         nearest: Option<(f64, String)>,
     },
     /// The run has no validation part.
-    #[error("the run has no validation part to choose on: train with `data.validation`, for instance 0.1")]
-    NoValidation,
+    #[error("{}: the run has no validation part to choose on: train with `data.validation`, for instance 0.1", run.display())]
+    NoValidation {
+        /// The folder of the run.
+        run: PathBuf,
+    },
     /// The engine refuses all settings of a study.
     #[error("the engine can run none of these settings: {}", reasons.join("; "))]
     NoSetting {
@@ -166,6 +169,13 @@ pub enum Error {
 
 /// The result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// [`NoValidation`](Self::NoValidation) of a run.
+    pub(crate) fn no_validation(run: &tickless_train::run::Loaded) -> Self {
+        Self::NoValidation { run: run.folder.path().to_owned() }
+    }
+}
 
 /// Returns an error if the user asked to stop. For tasks that write nothing before their end.
 ///

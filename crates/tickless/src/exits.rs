@@ -11,10 +11,10 @@ use crate::error::stop;
 use crate::operating_point::{ExitAt, OperatingPoint};
 use crate::readout::setting;
 use crate::simulate::load;
-use crate::temperature::{self, Temperature, fit_samples, found, keep, kept, put};
+use crate::temperature::{self, Temperature, fit_samples, found, is_kept, keep, kept, put};
 use crate::{Error, Result};
 use rayon::prelude::*;
-use tickless_engine::{CompileOptions, Confidence, Program, Session, exit_examples};
+use tickless_engine::{Confidence, Session, exit_examples};
 use tickless_net::exit_policy::Example;
 use tickless_net::{Exit, ExitPolicy, ExitRule};
 use tickless_train::data::SampleId;
@@ -48,7 +48,7 @@ pub fn exits(
     exits: &[ExitAt],
     progress: &dyn Progress,
 ) -> Result<Exits> {
-    gathered(run, model, &at.with_exit(None), exits, true, progress)
+    gathered(run, model, at, exits, true, progress)
 }
 
 /// As [`exits`], for a run whose network was changed in memory: the run keeps nothing of it.
@@ -62,7 +62,7 @@ pub fn exits_of_changed(
     exits: &[ExitAt],
     progress: &dyn Progress,
 ) -> Result<Exits> {
-    gathered(run, model, &at.with_exit(None), exits, false, progress)
+    gathered(run, model, at, exits, false, progress)
 }
 
 /// `keeps`: whether the run keeps the fits.
@@ -74,13 +74,15 @@ fn gathered(
     keeps: bool,
     progress: &dyn Progress,
 ) -> Result<Exits> {
+    let at = &at.canonical(&run.network, run.facts.t_max);
+    let keeps = keeps && is_kept(run, model, at);
     let learns = exits.iter().any(|e| e.rule == ExitRule::Learned);
     if learns && run.parts.validation.is_empty() {
-        return Err(Error::NoValidation);
+        return Err(Error::no_validation(run));
     }
     let temperature = match keeps {
         true => temperature::temperature(run, model, at, progress)?,
-        false => temperature::fitted(run, model, at, progress)?,
+        false => temperature::temperature_of_changed(run, model, at, progress)?,
     };
     let policy = match (learns, keeps) {
         (false, _) => None,
@@ -98,7 +100,7 @@ fn resolved(
     policy: Option<ExitPolicy>,
 ) -> Result<Vec<(ExitAt, Exit)>> {
     let resolve = |exit: &ExitAt| {
-        let rule = exit.rule.with(policy).ok_or(Error::NoValidation)?;
+        let rule = exit.rule.with(policy).ok_or_else(|| Error::no_validation(run))?;
         Ok((
             *exit,
             match at {
@@ -112,7 +114,7 @@ fn resolved(
 
 /// The confidence of an event-driven run.
 pub(crate) fn confidence(run: &Loaded, temperature: Temperature) -> Confidence {
-    Confidence { gain: temperature.gain as f32, t_max: run.facts.t_max }
+    temperature.confidence(run.facts.t_max).0
 }
 
 /// The policy that the run keeps, or else a new one, which it keeps from then on.
@@ -156,8 +158,7 @@ fn learned_without_a_clock(
     temperature: Temperature,
     progress: &dyn Progress,
 ) -> Result<ExitPolicy> {
-    let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
-    let program = Program::compile(&at.network(&run.network), &run.weights, &options)?;
+    let program = at.program(run)?;
     let confidence = confidence(run, temperature);
     // The mean span of a training recording.
     let span_us = run.facts.step_us.map_or(1e6, |step| step * run.facts.t_max as f64);

@@ -12,6 +12,7 @@
 //! * [`simulate`]: runs a trained run's recordings through the engine and compares with its clocked
 //!   network;
 //! * [`predict`]: classifies files and streams with a trained run, at an [`OperatingPoint`];
+//! * [`answers()`]: the answers of a run at many settings, each with the temperature of its own;
 //! * [`exits`]: the early exits of an operating point, with what is fitted for them;
 //! * [`mod@tune`]: chooses the operating point of a run for a budget;
 //! * [`parity`]: runs the same recordings through every executor and finds the cause if two of them
@@ -30,6 +31,7 @@ pub use tickless_kernels as kernels;
 pub use tickless_net as net;
 pub use tickless_train as train;
 
+mod answers;
 pub mod chip;
 pub mod dialect;
 mod engine_forward;
@@ -46,6 +48,7 @@ pub mod temperature;
 pub mod trace;
 pub mod tune;
 
+pub use answers::answers;
 pub use engine_forward::EngineForward;
 pub use error::{Error, Result};
 pub use operating_point::{EventNeurons, ExitAt, OperatingPoint};

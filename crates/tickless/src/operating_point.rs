@@ -4,8 +4,10 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
+use tickless_engine::{CompileOptions, Program};
 use tickless_net::recipe::LARGEST_STEPS;
 use tickless_net::{ExitRule, InputKind, LeakRule, Network};
+use tickless_train::run::Loaded;
 
 use crate::simulate::tune::Knob;
 
@@ -73,6 +75,17 @@ impl OperatingPoint {
         }
     }
 
+    /// The point without its exit, in the one form that all points of the same computation share: if
+    /// the leak rules are the same computation, the leak belongs to the step.
+    pub(crate) fn canonical(&self, network: &Network, t_max: usize) -> Self {
+        match self.with_exit(None) {
+            Self::Clocked { configuration, .. } if !network.depends_on_leak_rule(t_max, &configuration) => {
+                Self::Clocked { configuration, leak: LeakRule::Step, exit: None }
+            }
+            other => other,
+        }
+    }
+
     /// The largest number of steps of a stage; `None` without a clock.
     pub fn most_steps(&self) -> Option<usize> {
         match self {
@@ -87,6 +100,12 @@ impl OperatingPoint {
             Self::EventDriven { neurons: Some(n), .. } => Arc::new(n.knob.set(network, &n.values)),
             _ => network.clone(),
         }
+    }
+
+    /// The program of a run with the neurons of an event-driven point.
+    pub(crate) fn program(&self, run: &Loaded) -> tickless_engine::Result<Program> {
+        let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
+        Program::compile(&self.network(&run.network), &run.weights, &options)
     }
 
     /// Checks the point against a network.
@@ -110,7 +129,9 @@ impl OperatingPoint {
                     return Err(format!("T = {t} is not between 1 and {LARGEST_STEPS}"));
                 }
                 if exit.is_some() && configuration.iter().any(|t| *t != configuration[0]) {
-                    return Err("an early exit needs the same number of steps in all stages".into());
+                    let problem =
+                        "an early exit stops all stages at the same step, so they need the same number of steps";
+                    return Err(problem.into());
                 }
                 if network.input().kind == InputKind::Image && *leak != LeakRule::Step {
                     return Err("an image has no duration, so its leak belongs to the step".into());

@@ -70,7 +70,9 @@ impl Disturbance {
     /// What is wrong with a level, if it cannot be.
     pub fn refuse(self, level: f64) -> Option<String> {
         match self {
-            _ if !level.is_finite() || level <= 0.0 => Some(format!("{self} {level}: a level is above 0")),
+            _ if !level.is_finite() || level <= 0.0 => {
+                Some(format!("{self} {level}: a level is a finite number above 0"))
+            }
             Self::Drop if level >= 1.0 => Some(format!("drop {level}: the probability is below 1")),
             Self::Jitter if level > 1000.0 => Some(format!("jitter {level}: at most 1000 steps")),
             _ => None,

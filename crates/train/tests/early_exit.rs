@@ -16,7 +16,8 @@ use tickless_net::{
 use tickless_testing::golden::Golden;
 use tickless_train::data::{Parts, Source};
 use tickless_train::evaluate::{
-    OverTime, Setting, activity_and_cost, early_exit, over_time, over_time_with_operations, synaptic_operations,
+    OverTime, Setting, activity_and_cost, answers_at, early_exit, over_time, over_time_with_operations,
+    synaptic_operations,
 };
 use tickless_train::model::{Model, NormMode, Pass, Sequence, Stepper};
 use tickless_train::progress::Silent;
@@ -159,7 +160,8 @@ fn a_run_that_stops_is_the_full_run_cut_at_that_step() {
         for (alpha, gain) in [(0.2, 3.0), (0.6, 1.0), (0.6, 10.0), (0.9, 0.3)] {
             let exit = Exit { rule, alpha, gain };
             let expected = full.exits(&exit);
-            for batch in [1, 32] {
+            // Of 90 samples, batches of 89 leave one, and so does a batch whose other samples are done.
+            for batch in [1, 32, 89] {
                 let (got, _) = early_exit(&model, &setting(batch), T, LeakRule::Time, &exit, &Silent).expect("runs");
                 assert_eq!(got, expected, "{rule:?} {alpha}");
             }
@@ -170,6 +172,57 @@ fn a_run_that_stops_is_the_full_run_cut_at_that_step() {
     let last = |k: usize| full.mean(k, T - 1);
     assert!(stopped_between > 30, "{stopped_between}: {:?} {:?} {:?}", last(0), last(1), last(2));
 }
+
+#[test]
+fn an_image_that_stops_is_the_full_run_cut_at_that_step() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let mut records: Vec<u8> = Vec::new();
+    for i in 0..21u8 {
+        records.push(i % 10);
+        records.extend((0..3072).map(|_| rng.random::<u8>()));
+    }
+    std::fs::write(folder.path().join("data_batch_1.bin"), &records).expect("written");
+    std::fs::write(folder.path().join("test_batch.bin"), &records).expect("written");
+    let path = serde_json::Value::from(folder.path().to_str().expect("UTF-8"));
+    let text = format!("[data]\nset = \"cifar10\"\npath = {path}\n[network]\nname = \"resnet18\"\nwidth = 0.0625\n");
+    let recipe = Recipe::parse(&text, Path::new("images.toml"), &[]).expect("a recipe");
+    let source = Source::open(&recipe.data, 0).expect("images");
+    let parts = Parts::of(&source, &recipe.data, 0).expect("parts");
+    let (shape, kind) = source.input();
+    let network = recipe.network.build(shape, kind, 10).expect("a network");
+    let stages = network.stages();
+    let model = model(network, KernelChoice::Auto);
+    let setting = |batch| Setting { source: &source, ids: &parts.test, t_max: 4, step_us: None, batch };
+    const T: usize = 5;
+    let full = over_time(&model, &setting(21), T, LeakRule::Step, &Silent).expect("runs");
+    // The mean over all steps is that of the pass over all steps at once.
+    let whole = answers_at(&model, &setting(8), (&vec![T; stages], LeakRule::Step), 1.0, &Silent).expect("runs");
+    let last: Vec<usize> = (0..21).map(|k| full.exit_of(k, &NEVER).1).collect();
+    assert_eq!(last, whole.answers.predicted.iter().map(|c| *c as usize).collect::<Vec<_>>());
+    let margins = |step: usize| {
+        let exit = Exit { rule: Rule::Margin, ..NEVER };
+        let mut all: Vec<f64> = (0..21).map(|k| exit.quantity(full.mean(k, step), 1.0)).collect();
+        all.sort_by(f64::total_cmp);
+        all
+    };
+    // Thresholds between the margins, so that samples stop one after another.
+    let mut stopped_between = 0;
+    for alpha in [margins(0)[7], margins(1)[11], margins(2)[18]] {
+        let exit = Exit { rule: Rule::Margin, alpha, gain: 1.0 };
+        let expected = full.exits(&exit);
+        // Batches of 20, 10, 5 and 4 leave one image.
+        for batch in [1, 4, 5, 10, 20, 21, 64] {
+            let (got, _) = early_exit(&model, &setting(batch), T, LeakRule::Step, &exit, &Silent).expect("runs");
+            assert_eq!(got, expected, "{alpha}, batch {batch}");
+        }
+        stopped_between += expected.stopped[..T - 1].iter().sum::<usize>();
+    }
+    assert!(stopped_between > 10, "{stopped_between}");
+}
+
+/// No confidence is above 1.
+const NEVER: Exit = Exit { rule: Rule::Confidence, alpha: 1.0, gain: 1.0 };
 
 #[test]
 fn operations_counted_per_step_and_per_pass_are_the_same() {

@@ -2,6 +2,7 @@
 //! confusion matrix, and confidence against accuracy.
 
 use crate::output::say;
+use crate::report::{MISSING, with_error};
 use tickless_net::AnswerStatistics;
 use tickless_net::answers::ClassAccuracy;
 
@@ -59,7 +60,7 @@ pub fn show_answers(at: &str, names: &[String], answers: &AnswerStatistics, gain
         ),
         n => say!(
             "confidence: expected calibration error {:.2} points at temperature {:.3} (fitted on {n} validation \
-             samples at T_max), without it {:.2}",
+             samples), without it {:.2}",
             c.expected_calibration_error,
             c.gain,
             c.expected_calibration_error_at_gain_1
@@ -73,8 +74,8 @@ pub fn show_answers(at: &str, names: &[String], answers: &AnswerStatistics, gain
 
 fn accuracy(c: &ClassAccuracy) -> String {
     match (c.accuracy, c.standard_error) {
-        (Some(a), Some(e)) => format!("{a:.2} ± {e:.2}"),
-        _ => "–".into(),
+        (Some(accuracy), error) => with_error(accuracy, error, 2),
+        (None, _) => MISSING.into(),
     }
 }
 

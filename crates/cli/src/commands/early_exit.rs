@@ -8,15 +8,17 @@
 use crate::arguments::{Global, Part, word_parser};
 use crate::output::{check_output_folder, note, print_json, say};
 use crate::progress::Console;
-use crate::report::{self, ExitLine, ExitPoint};
+use crate::report::{self, ExitLine, ExitPoint, with_error};
+use crate::results::{Asked, Row as SampleRow, Spent, write_samples};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tickless::exits::{exits, exits_of_changed};
 use tickless::tune::Measured;
-use tickless::tune::measure::event_driven;
+use tickless::tune::measure::{event_driven, stops};
 use tickless::{ExitAt, OperatingPoint};
+use tickless_engine::Stop;
 use tickless_net::answers::standard_error;
 use tickless_net::decision::calibration_error;
 use tickless_net::{Exit, ExitPolicy, ExitRule, InputKind, LeakRule, Rule};
@@ -77,8 +79,8 @@ struct Row {
     alpha: f64,
     /// Percent correct.
     accuracy: f64,
-    /// Its binomial standard error in percentage points.
-    standard_error: f64,
+    /// Its binomial standard error in percentage points; null if all answers are right or all are wrong.
+    standard_error: Option<f64>,
     mean_steps: f64,
     /// Mean synaptic operations of a sample.
     operations: f64,
@@ -124,12 +126,12 @@ impl EarlyExitArgs {
     }
 
     /// Measures and prints. `what` are the samples, T and the leak rule; `is_changed` says that the
-    /// network of the run was changed in memory.
+    /// network of the run was changed in memory. `file` gets the answer to each sample at each exit.
     pub fn run(
         &self,
         (run, is_changed): (&Loaded, bool),
         model: &Model,
-        part: Part,
+        (part, file): (Part, Option<&Path>),
         what: (&[SampleId], usize, Option<LeakRule>),
         global: &Global,
         console: &Console,
@@ -168,6 +170,24 @@ impl EarlyExitArgs {
         }
         let never = Exit { rule: Rule::Confidence, alpha: 1.0, gain };
         let whole = all.exits(&never);
+        if let Some(file) = file {
+            let configuration = [steps];
+            let row = |exit: &Exit, sample: usize| {
+                let (step, class) = all.exit_of(sample, exit);
+                let mean = all.mean(sample, step);
+                let confidence = never.quantity(mean, 0.0);
+                let held = exit.stops(mean, (step + 1) as f64);
+                let stopped = Some((Spent::Steps(step + 1), held));
+                SampleRow { label: all.labels[sample], class, confidence, stopped }
+            };
+            let of_exit = |(at, exit): &(ExitAt, Exit)| Asked {
+                configuration: &configuration,
+                leak: Some(leak),
+                exit: Some(*at),
+                rows: (0..ids.len()).map(|sample| row(exit, sample)).collect(),
+            };
+            write_samples(file, run, ids, &found.all.iter().map(of_exit).collect::<Vec<_>>())?;
+        }
         let result = Exits {
             part: part.to_string(),
             samples: ids.len(),
@@ -198,7 +218,7 @@ impl EarlyExitArgs {
             time: steps as f64,
             operations: result.operations,
             accuracy: result.accuracy,
-            standard_error: 0.0,
+            standard_error: None,
         };
         self.draw(&points, whole, "mean time steps")?;
         if global.json {
@@ -228,12 +248,13 @@ struct EventExits {
 }
 
 impl EarlyExitArgs {
-    /// Measures event-driven exits at `point` and prints them.
+    /// Measures event-driven exits at `point` and prints them. `file` gets the answer to each recording
+    /// at each exit.
     pub fn run_event_driven(
         &self,
         run: &Loaded,
         model: &Model,
-        (part, ids): (Part, &[SampleId]),
+        (part, ids, file): (Part, &[SampleId], Option<&Path>),
         point: &OperatingPoint,
         global: &Global,
         console: &Console,
@@ -241,8 +262,24 @@ impl EarlyExitArgs {
         let found = exits(run, model, point, &self.exits(), console)?;
         let (temperature, policy) = (found.temperature, found.policy);
         console.start("early exit", ids.len() as u64, "recording");
-        let mut rows = event_driven(run, ids, point, (&found.all, temperature), console)?;
+        let stops = stops(run, ids, point, (&found.all, temperature), console)?;
         console.finish();
+        if let Some(file) = file {
+            let row = |k: usize, (stops, label): &(Vec<Stop>, usize)| {
+                let Stop { decision, reached, .. } = stops[k];
+                let spent = Spent::Events { us: decision.us, events: decision.events };
+                let (class, confidence) = (decision.class, decision.confidence);
+                SampleRow { label: *label, class, confidence, stopped: Some((spent, reached)) }
+            };
+            let of_exit = |(k, (at, _)): (usize, &(ExitAt, Exit))| Asked {
+                configuration: &[],
+                leak: None,
+                exit: Some(*at),
+                rows: stops.iter().map(|s| row(k, s)).collect(),
+            };
+            write_samples(file, run, ids, &found.all.iter().enumerate().map(of_exit).collect::<Vec<_>>())?;
+        }
+        let mut rows = event_driven(point, &found.all, &stops);
         let Some(whole) = rows.pop() else { bail!("there is no recording to run") };
         let ms = |m: &Measured| m.us.unwrap_or_default() / 1e3;
         let drawn = |m: &Measured| ExitPoint {
@@ -269,7 +306,7 @@ impl EarlyExitArgs {
         }
         say!("{:>11} {:>6} {:>15} {:>10} {:>10} {:>12}", "rule", "α", "% correct", "mean ms", "events", "operations");
         let line = |rule: String, alpha: String, m: &Measured| {
-            let accuracy = format!("{:.2} ± {:.2}", m.accuracy, m.standard_error);
+            let accuracy = with_error(m.accuracy, m.standard_error, 2);
             let (ms, events) = (ms(m), m.events.unwrap_or_default());
             say!("{rule:>11} {alpha:>6} {accuracy:>15} {ms:>10.1} {events:>10.0} {:>12.0}", m.operations);
         };
@@ -329,7 +366,7 @@ impl Exits {
                 "{:>11} {:>6} {:>15} {:>11.3} {:>12.0} {:>10.3} {:>8.2}× {:>6.2}×",
                 r.rule,
                 r.alpha,
-                format!("{:.2} ± {:.2}", r.accuracy, r.standard_error),
+                with_error(r.accuracy, r.standard_error, 2),
                 r.mean_steps,
                 r.operations,
                 r.ms,

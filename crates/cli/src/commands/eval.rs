@@ -6,11 +6,14 @@ use super::early_exit::EarlyExitArgs;
 use crate::arguments::{ChoiceArgs, Global, Part, PeriodArg, RunArgs, check_leak, word_parser};
 use crate::output::{check_output, print_json, say};
 use crate::progress::Console;
-use crate::results::{Asked, Evaluation, FittedGain, StoredAnswers, count_operations, keep_evaluation, write_samples};
+use crate::report::{MISSING, with_error};
+use crate::results::{Asked, Evaluation, StoredAnswers, count_operations, keep_evaluation, leaks, write_samples};
 use anyhow::{Result, bail};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
+use tickless::answers;
+use tickless::temperature::fit_samples;
 use tickless::tune::measure::measure;
 use tickless::tune::{Budget, Measured, Tuning};
 use tickless_kernels::Precision;
@@ -18,7 +21,7 @@ use tickless_net::LeakRule;
 use tickless_net::recipe::LARGEST_STEPS;
 use tickless_train::data::SampleId;
 use tickless_train::device::device;
-use tickless_train::evaluate::{Answered, Setting, StepSweep, activity_and_cost, answers_across_steps, answers_at};
+use tickless_train::evaluate::{Answered, Setting, activity_and_cost};
 use tickless_train::model::{Model, check_configuration};
 use tickless_train::run::Loaded;
 
@@ -34,6 +37,7 @@ use tickless_train::run::Loaded;
   tickless eval runs/nmnist-mtt-seed1 --samples answers.csv   every sample at every T
   tickless eval runs/nmnist-mtt-seed1 --exit confidence          each sample stops when sure enough
   tickless eval runs/nmnist-mtt-seed1 --exit margin,entropy --alpha 0.2,0.5,0.9 --steps 6 -o exits
+  tickless eval runs/nmnist-mtt-seed1 --exit margin --samples exits.csv
   tickless eval runs/cifar10-resnet18-mtt-seed1000 --calibrate   batch norm calibrated at every T
   tickless eval runs/cifar10-resnet18-mtt-seed1000 --configuration 4,2,1 --calibrate
 
@@ -41,6 +45,9 @@ Recordings are cut anew into T frames. The leak belongs to the step (`step`, the
 (`time`: the time constant stays); both are shown unless one is asked for. The statistics of batch
 norm are those of T_max; recordings cut into far fewer frames have more events in each, and want
 `--calibrate`.
+
+The confidence of each T and mixed configuration has its own temperature, fitted on the validation
+part, which the run keeps; `predict` has the same.
 
 The run keeps what was measured on its whole test part (`eval.json`); a later evaluation at
 other T or mixed configurations is added to it, and one at the same T replaces it. If the run
@@ -52,7 +59,7 @@ pub struct Eval {
     #[arg(long)]
     steps: Option<String>,
     /// A mixed configuration: one number of steps per stage; may be given often.
-    #[arg(long, visible_alias = "mixed", value_name = "T1,T2,..", conflicts_with = "exit")]
+    #[arg(long, visible_alias = "mixed", value_name = "T1,T2,..")]
     configuration: Vec<String>,
     /// What the leak belongs to.
     #[arg(long, value_parser = word_parser(LeakRule::WORDS))]
@@ -72,8 +79,9 @@ pub struct Eval {
     /// belongs to time.
     #[arg(long, value_name = "STEPS")]
     refractory: Option<String>,
-    /// Write the answer to each sample at each T as CSV: file, label, class, confidence, right.
-    #[arg(long, value_name = "FILE.csv", conflicts_with = "exit")]
+    /// Write the answer to each sample at each T as CSV: file, label, class, confidence, right; with
+    /// --exit, for each rule and threshold, also the step at which it stopped.
+    #[arg(long, value_name = "FILE.csv")]
     samples: Option<PathBuf>,
     #[command(flatten)]
     exits: EarlyExitArgs,
@@ -125,37 +133,33 @@ impl Eval {
             bail!("network `{}` has no batch norm: leave out `--calibrate`", run.facts.network);
         }
         if self.exits.is_asked_for() {
-            let steps = match asked.as_deref() {
-                None => t_max,
-                Some([steps]) => *steps,
-                Some(_) => bail!("an early exit has one largest T: give one number to --steps"),
+            let steps = match (asked.as_deref(), &configurations[..]) {
+                (None, []) => t_max,
+                (Some([steps]), []) => *steps,
+                (None, [equal]) if equal.iter().all(|t| *t == equal[0]) => equal[0],
+                (_, []) => bail!("an early exit has one largest T: give one number to --steps"),
+                _ => bail!(
+                    "an early exit stops all stages at the same step, so they need the same number of steps: give \
+                     --steps T without --configuration"
+                ),
             };
             let changed = self.refractory.is_some();
-            return self.exits.run((&run, changed), &model, self.part, (ids, steps, self.leak), global, console);
+            let (what, shown) = ((ids, steps, self.leak), (self.part, self.samples.as_deref()));
+            return self.exits.run((&run, changed), &model, shown, what, global, console);
         }
         let calibration = self.calibrate.then(|| run.calibration(None));
-        let leaks = self.leak.map_or_else(|| run.recipe.eval.leak.clone(), |leak| vec![leak]);
-        let fitted = FittedGain::of(&run, &model, console)?;
-        let mut all = Vec::new();
-        for configuration in &configurations {
-            for &leak in &leaks {
-                all.push(answers_at(
-                    &model,
-                    &setting,
-                    (configuration, leak),
-                    calibration.as_ref(),
-                    fitted.gain,
-                    console,
-                )?);
-            }
-        }
+        let wanted = self.leak.map_or_else(|| run.recipe.eval.leak.clone(), |leak| vec![leak]);
+        let leaks = leaks(run.network.input().kind, &wanted);
+        let mut settings: Vec<(Vec<usize>, LeakRule)> =
+            configurations.iter().flat_map(|c| leaks.iter().map(|leak| (c.clone(), *leak))).collect();
         if self.configuration.is_empty() || asked.is_some() {
             let mut steps = asked.unwrap_or_else(|| run.recipe.eval.steps.clone());
             let mut seen = std::collections::HashSet::new();
             steps.retain(|t| seen.insert(*t));
-            let sweep = StepSweep { steps, leaks, calibration };
-            all.extend(answers_across_steps(&model, &setting, &sweep, fitted.gain, console)?);
+            settings.extend(leaks.iter().flat_map(|leak| steps.iter().map(|t| (vec![*t], *leak))));
         }
+        let how = (self.refractory.is_some(), calibration.as_ref());
+        let mut all = answers(&run, &model, ids, &settings, how, console)?;
         if let Some(file) = &self.samples {
             write_samples(file, &run, ids, &all.iter().map(asked_of).collect::<Vec<_>>())?;
         }
@@ -164,7 +168,7 @@ impl Eval {
         }
         let cost = activity_and_cost(&model, &setting, t_max, LeakRule::Step, console)?;
         let points = all.iter().map(|a| a.point.clone()).collect();
-        let result = Evaluation::of(&run, &model, self.part, points, cost, fitted.samples);
+        let result = Evaluation::of(&run, &model, self.part, points, cost, fit_samples(&run).len());
         let tuned = self.tuned(&run, &model, ids, console)?;
         // The run keeps its results only for the whole test part at full precision; other results
         // are only printed.
@@ -195,11 +199,11 @@ impl Eval {
         for p in &result.points {
             let t: Vec<String> = p.configuration.iter().map(usize::to_string).collect();
             let top = p.answers.as_ref().and_then(|a| a.top5);
-            let top = top.map_or("–".to_owned(), |s| format!("{:.2} ± {:.2}", s.accuracy, s.standard_error));
+            let top = top.map_or(MISSING.to_owned(), |s| with_error(s.accuracy, s.standard_error, 2));
             let error = p.answers.as_ref().map_or(f64::NAN, |a| a.calibration.expected_calibration_error);
-            let sure = p.standard_error.unwrap_or_default();
+            let sure = p.standard_error.map_or(MISSING.to_owned(), |e| format!("{e:.2}"));
             say!(
-                "{:>16}  {:>6}  {:>10.2}  {sure:>6.2}  {top:>14}  {error:>17.2}  {:>8.4}",
+                "{:>16}  {:>6}  {:>10.2}  {sure:>6}  {top:>14}  {error:>17.2}  {:>8.4}",
                 t.join(","),
                 p.leak,
                 p.accuracy,
@@ -208,12 +212,12 @@ impl Eval {
         }
         if let Some((point, answers)) = result.shown_point(t_max).and_then(|p| Some((p, p.answers.as_ref()?))) {
             let t: Vec<String> = point.configuration.iter().map(usize::to_string).collect();
-            show_answers(&format!("T = {}", t.join(",")), &result.class_names, answers, fitted.samples);
+            show_answers(&format!("T = {}", t.join(",")), &result.class_names, answers, result.gain_samples);
         }
         if let Some(TunedPoint { budget, measured }) = &tuned {
-            let (accuracy, error) = (measured.accuracy, measured.standard_error);
+            let accuracy = with_error(measured.accuracy, measured.standard_error, 2);
             say!("chosen by `tune` for {budget}: {}", measured.point);
-            say!("  {accuracy:.2} ± {error:.2} % correct, {:.0} synaptic operations", measured.operations);
+            say!("  {accuracy} % correct, {:.0} synaptic operations", measured.operations);
         }
         say!("{:>16}  {:>8}  {:>22}", "layer", "neurons", "spikes/neuron at T_max");
         for l in &result.activity {
@@ -242,7 +246,7 @@ impl Eval {
 
 /// The answers at one configuration, for a table of samples.
 fn asked_of(a: &Answered) -> Asked<'_> {
-    Asked { configuration: &a.point.configuration, leak: Some(a.point.leak), answers: &a.answers }
+    Asked::of(&a.point.configuration, Some(a.point.leak), &a.answers)
 }
 
 /// `40`, or `7 of 40` if not all.

@@ -12,7 +12,7 @@ use clap::Args;
 use serde::Serialize;
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use tickless::predict::{Answer, Heard, Predictor, Spent, StreamOptions, Why};
+use tickless::predict::{Answer, Dropped, Heard, Predictor, Spent, StreamOptions, Why};
 use tickless::tune::Tuning;
 use tickless::{ExitAt, OperatingPoint};
 use tickless_engine::Forgetting;
@@ -41,7 +41,7 @@ keeps the temperature.
 
 `-` is a stream of events on standard input. Without a clock it is answered while it comes:
 when the exit's rule first holds (default: confidence above 0.9), when a sure answer changes,
-after a pause, and at the end. The readout of a stream forgets: by default it adds up what
+after a pause, if the clock of the stream goes back, and at the end. The readout of a stream forgets: by default it adds up what
 came within the last window, which is as long as the mean training recording, and moves on in
 twentieths of its length. A pause longer than --silence-ms returns the network to rest,
 because another object begins. With --steps a stream is read to its end first.")]
@@ -58,7 +58,7 @@ pub struct Predict {
     #[arg(long, value_name = "T", conflicts_with_all = ["event_driven", "configuration"])]
     steps: Option<usize>,
     /// A number of steps for each stage.
-    #[arg(long, visible_alias = "mixed", value_name = "T1,T2,..", conflicts_with_all = ["event_driven", "exit"])]
+    #[arg(long, visible_alias = "mixed", value_name = "T1,T2,..", conflicts_with = "event_driven")]
     configuration: Option<String>,
     /// What the leak belongs to at time steps (default: the first of the recipe).
     #[arg(long, value_parser = word_parser(LeakRule::WORDS), conflicts_with = "event_driven")]
@@ -169,6 +169,11 @@ impl Predict {
         console.nothing_to_save();
         let streams = self.files.iter().filter(|f| is_stdin(f)).count();
         ensure!(streams <= 1, "`-` is given {streams} times: standard input can be read once");
+        ensure!(self.top > 0, "--top 0: an answer has at least 1 class");
+        // A wrong name among many is an error before the first answer.
+        for file in self.files.iter().filter(|f| !is_stdin(f)) {
+            std::fs::metadata(file).map_err(|source| tickless_events::Error::Io { path: file.clone(), source })?;
+        }
         let run = self.run.load()?;
         let image = run.network.input().kind == InputKind::Image;
         ensure!(
@@ -299,8 +304,17 @@ impl Predict {
         }
         let mut hear = |heard: Heard| printer.line("-", &heard.answer, Some((&heard, &options)));
         let dropped = predictor.listen(reader, &name, self.other_size(), options, console, &mut hear)?;
-        if dropped > 0 {
-            note!("{dropped} events came late or lay outside the input, and were dropped");
+        let Dropped { late, outside, of, .. } = dropped;
+        if late > 0 {
+            note!("{late} of {of} events were earlier than the one before them, and were dropped");
+        }
+        if outside > of / 2 {
+            note!(
+                "warning: {outside} of {of} events lay outside the input of the network, and were dropped: state the \
+                 sensor of the stream with `--sensor WIDTHxHEIGHT` and `--scale`"
+            );
+        } else if outside > 0 {
+            note!("{outside} of {of} events lay outside the input of the network, and were dropped");
         }
         if !printer.begun.get() {
             note!("warning: `-`: held no events, so there is no answer");
@@ -437,6 +451,7 @@ impl Printer<'_> {
                     Why::Changed => "changed",
                     Why::Regular => "so far",
                     Why::Silence => "pause",
+                    Why::ClockBack => "clock went back",
                     Why::End => "end",
                 };
                 format!("{after}, {why}")

@@ -6,7 +6,7 @@ use crate::arguments::Global;
 use crate::gather::mean;
 use crate::output::{check_output_folder, print_json, say};
 use crate::progress::Console;
-use crate::report::{self, RobustnessLine, RobustnessPoint};
+use crate::report::{self, RobustnessLine, RobustnessPoint, with_error};
 use crate::results::{Finished, stored};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
@@ -90,11 +90,12 @@ struct Level {
     event_driven: Option<Mean>,
 }
 
-/// A mean, and its standard error: over the runs, or, of one run, over its samples.
+/// A mean, and its standard error: over the runs, or, of one run, over its samples, unless all answers
+/// are right or all are wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Mean {
     mean: f64,
-    standard_error: f64,
+    standard_error: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -185,7 +186,7 @@ fn group_result(row: &MeasuredRow<Robustness>, plan: &Plan) -> Result<GroupResul
         let (mean, error) = mean(&each.iter().map(|e| e.0).collect::<Vec<_>>());
         let samples: usize = each.iter().map(|e| e.1).sum();
         let of_samples = standard_error((mean / 100.0 * samples as f64).round() as usize, samples);
-        Mean { mean, standard_error: error.unwrap_or(of_samples) }
+        Mean { mean, standard_error: error.or(of_samples) }
     };
     let level = |each: &[(&[Correct], usize)]| -> Level {
         let percent = |draws: &[Correct], samples: usize, f: &dyn Fn(&Correct) -> Option<usize>| -> Option<f64> {
@@ -196,7 +197,7 @@ fn group_result(row: &MeasuredRow<Robustness>, plan: &Plan) -> Result<GroupResul
             let each: Option<Vec<(f64, usize)>> = each.iter().map(|(d, n)| Some((percent(d, *n, f)?, *n))).collect();
             each.map(|e| over(&e))
         };
-        let clocked = of(&|c| Some(c.clocked)).unwrap_or(Mean { mean: 0.0, standard_error: 0.0 });
+        let clocked = of(&|c| Some(c.clocked)).unwrap_or(Mean { mean: 0.0, standard_error: None });
         Level { clocked, event_driven: of(&|c| c.event_driven) }
     };
     let once: Vec<(&[Correct], usize)> =
@@ -256,7 +257,7 @@ fn write(studied: &Studied, folder: &Path) -> Result<Vec<PathBuf>> {
 impl Studied {
     fn show(&self) {
         let cell = |l: &Level| {
-            let one = |m: Mean| format!("{:.2} ± {:.2}", m.mean, m.standard_error);
+            let one = |m: Mean| with_error(m.mean, m.standard_error, 2);
             match l.event_driven {
                 Some(e) => format!("{} ({})", one(l.clocked), one(e)),
                 None => one(l.clocked),
@@ -324,9 +325,9 @@ mod tests {
         let g = group_result(&row(vec![run(8, Some(6)), run(4, Some(2))]), &plan).unwrap();
         assert_eq!((g.undisturbed.clocked.mean, g.levels[0].result.clocked.mean), (60.0, 30.0));
         assert_eq!(g.levels[0].result.event_driven.unwrap().mean, 40.0);
-        assert!((g.undisturbed.clocked.standard_error - 20.0).abs() < 1e-9, "over the runs");
+        assert!((g.undisturbed.clocked.standard_error.unwrap() - 20.0).abs() < 1e-9, "over the runs");
         let one = group_result(&row(vec![run(8, None)]), &plan).unwrap();
-        assert!((one.undisturbed.clocked.standard_error - standard_error(8, 10)).abs() < 1e-9, "over the samples");
+        assert_eq!(one.undisturbed.clocked.standard_error, standard_error(8, 10), "over the samples");
         assert!(one.undisturbed.event_driven.is_none());
     }
 

@@ -5,7 +5,7 @@ use super::early_exit::EarlyExitArgs;
 use crate::arguments::{ChoiceArgs, Global, Part, PeriodArg, RunArgs, word_parser};
 use crate::output::{check_output, note, percent, print_json, say};
 use crate::progress::Console;
-use crate::report::time_unit;
+use crate::report::{time_unit, with_error};
 use crate::results::{Asked, StoredAnswers, keep_answers, write_samples};
 use anyhow::{Result, bail};
 use clap::Args;
@@ -17,6 +17,7 @@ use tickless::simulate::asynchronous::{SweepRow, exact, measure};
 use tickless::simulate::decisions::Decisions;
 use tickless::simulate::tune::{Knob, Tried, Tuned, lacks_a_period, tune};
 use tickless::simulate::{Simulation, compile, possible, simulate_answers};
+use tickless::temperature::{temperature, temperature_of_changed};
 use tickless_engine::{AsyncSession, Asynchrony, Order};
 use tickless_kernels::Precision;
 use tickless_net::Layer;
@@ -58,7 +59,8 @@ pub struct Simulate {
     /// period.
     #[arg(long, value_name = "STEPS")]
     refractory: Option<String>,
-    /// Write the answer to each recording as CSV: file, label, class, confidence, right.
+    /// Write the answer to each recording as CSV: file, label, class, confidence, right; with --exit, for
+    /// each rule and threshold, also the time and the events until it stopped.
     #[arg(long, value_name = "FILE.csv")]
     samples: Option<PathBuf>,
     #[command(flatten)]
@@ -148,10 +150,12 @@ impl Simulate {
             // An invalid model is refused before the slow part.
             AsyncSession::new(&compile(&run)?, model)?;
         }
-        let (s, answers) = simulate_answers(&run, &model, ids, console, console.stop_flag())?;
+        let at = OperatingPoint::EVENT_DRIVEN;
+        let fit = if changed { temperature_of_changed } else { temperature };
+        let fitted = fit(&run, &model, &at, console)?.confidence(run.facts.t_max);
+        let (s, answers) = simulate_answers(&run, &model, (ids, fitted), console, console.stop_flag())?;
         if let Some(file) = &self.samples {
-            let asked = Asked { configuration: &[], leak: None, answers: &answers };
-            write_samples(file, &run, ids, &[asked])?;
+            write_samples(file, &run, ids, &[Asked::of(&[], None, &answers)])?;
         }
         // The run's folder keeps the results only if they cover the whole test part, with the
         // run's own neurons and at full precision, because the clocked reference depends on the
@@ -169,7 +173,8 @@ impl Simulate {
             show_tuned(&run, tuned);
         }
         say!("{} event by event on {} {} recordings (simulator)", run.facts.network, s.samples, self.part);
-        say!("correct              {:>12.2} % ± {:.2}", s.accuracy, s.standard_error.unwrap_or_default());
+        let error = s.standard_error.map_or(String::new(), |e| format!(" ± {e:.2}"));
+        say!("correct              {:>12.2} %{error}", s.accuracy);
         say!("events               {:>12.1} per recording", s.events);
         say!("synaptic operations  {:>12.0} per recording", s.synaptic_operations);
         say!("{:>16}  {:>8}  {:>14}  {:>24}", "layer", "neurons", "spikes/record.", "spike difference");
@@ -237,7 +242,8 @@ impl Simulate {
             bail!("the {} part of this run is empty", self.part);
         }
         let model = run.model(&device(&global.device)?)?;
-        self.exits.run_event_driven(run, &model, (self.part, ids), &point, global, console)
+        let shown = (self.part, ids, self.samples.as_deref());
+        self.exits.run_event_driven(run, &model, shown, &point, global, console)
     }
 
     /// Gives the neurons the period of `--refractory`, or tunes them on the validation part if
@@ -299,13 +305,12 @@ fn curves(d: &Decisions) {
     let c = &d.curve;
     let (unit, name) = time_unit(c.time.iter().map(|p| p.us).max().unwrap_or(0) as f64);
     let after = format!("after {name}");
-    let with_error = |accuracy: f64, error: Option<f64>| format!("{accuracy:.2} ± {:.2}", error.unwrap_or_default());
     say!("{after:>16}  {:>15}  |  {:>16}  {:>15}", "% correct", "after events", "% correct");
     // Every second point is enough for a table; the JSON has all points.
     for k in (0..c.time.len().max(c.events.len())).skip(1).step_by(2) {
         let time =
-            c.time.get(k).map(|p| (format!("{:.1}", p.us as f64 / unit), with_error(p.accuracy, p.standard_error)));
-        let events = c.events.get(k).map(|p| (p.events.to_string(), with_error(p.accuracy, p.standard_error)));
+            c.time.get(k).map(|p| (format!("{:.1}", p.us as f64 / unit), with_error(p.accuracy, p.standard_error, 2)));
+        let events = c.events.get(k).map(|p| (p.events.to_string(), with_error(p.accuracy, p.standard_error, 2)));
         let ((us, a), (n, b)) = (time.unwrap_or_default(), events.unwrap_or_default());
         say!("{us:>16}  {a:>15}  |  {n:>16}  {b:>15}");
     }
@@ -318,7 +323,7 @@ fn curves(d: &Decisions) {
     say!("{:>16}  {:>15}  {mean:>10}  {:>10}  {:>10}", "confidence", "% correct", "events", "% reached");
     for e in &c.exits {
         let mean = e.us / unit;
-        let accuracy = format!("{:.2} ± {:.2}", e.accuracy, e.standard_error.unwrap_or_default());
+        let accuracy = with_error(e.accuracy, e.standard_error, 2);
         say!("{:>16}  {accuracy:>15}  {mean:>10.1}  {:>10.0}  {:>10.1}", e.confidence, e.events, e.reached);
     }
 }

@@ -3,6 +3,7 @@
 use crate::arguments::{Global, RunArgs};
 use crate::output::{print_json, say};
 use crate::progress::Console;
+use crate::report::with_error;
 use crate::shell::quoted;
 use anyhow::{Result, bail};
 use clap::Args;
@@ -73,6 +74,8 @@ impl Tune {
         if self.event_driven {
             tickless::simulate::possible(&run)?;
         }
+        // A search may take hours, and a run that cannot keep its choice is known before.
+        drop(run.folder.lock_results()?);
         let mut plan = Plan::new(budget);
         (plan.limit, plan.mixed) = (self.limit, self.mixed);
         (plan.clocked, plan.event_driven) = (!self.event_driven, !self.clocked);
@@ -128,7 +131,7 @@ fn show(t: &Tuning) {
 fn row(m: &Measured) -> String {
     let optional = |v: Option<f64>, digits: usize| v.map_or("-".to_owned(), |v| format!("{v:.digits$}"));
     let point = m.point.to_string();
-    let accuracy = format!("{:.2} ± {:.2}", m.accuracy, m.standard_error);
+    let accuracy = with_error(m.accuracy, m.standard_error, 2);
     let (steps, ms) = (optional(m.steps, 3), optional(m.ms, 3));
     format!("{point:<58} {accuracy:>15} {steps:>8} {:>12.0} {:>10.2} {ms:>8}", m.operations, m.energy_nj)
 }

@@ -13,6 +13,7 @@ pub use interval::Interval;
 
 use crate::report as r;
 use crate::results::{Evaluation, Finished, SampleAnswers, StoredAnswers};
+use crate::shell::quoted;
 use anyhow::{Result, bail};
 use tickless::simulate::decisions::DecisionCurve;
 use tickless::simulate::sample_course::{MembraneCourse, sample_course};
@@ -110,6 +111,15 @@ fn group_notes(group: &Group) -> Vec<String> {
         let silent = f.simulation.iter().flat_map(|s| &s.silent);
         notes.extend(silent.map(|l| format!("{name}, seed {}: layer {l} never fired.", f.run.facts.seed)));
         notes.extend(f.missing().into_iter().map(|m| format!("{name} leaves a run out: {m}.")));
+        let steps = f.evaluation.as_ref().map(|e| e.of_another_temperature(f.run.facts.t_max));
+        if let Some(steps) = steps.filter(|steps| !steps.is_empty()) {
+            let (seed, run) = (f.run.facts.seed, quoted(&f.run.folder.path().display().to_string()));
+            let remedy = format!("`tickless eval {run}` measures them at their own");
+            notes.push(format!(
+                "{name}, seed {seed}: the calibration errors at T = {} are of the temperature of T_max ({remedy}).",
+                steps.join("; ")
+            ));
+        }
     }
     let evaluated: Vec<&Evaluation> = group.runs.iter().filter_map(|f| f.evaluation.as_ref()).collect();
     let mut partly: Vec<String> = Vec::new();

@@ -34,7 +34,7 @@ pub use data::{
     MixedPoint, Network, Origin, Raster, RasterLayer, ReportData, StrategyResult,
 };
 pub use error::ReportError;
-pub(crate) use format::{span, time_unit};
+pub(crate) use format::{MISSING, span, time_unit, with_error};
 pub use page::page;
 pub use picture::chip::ChipPicture;
 pub use picture::early_exit::{ExitLine, ExitPoint};

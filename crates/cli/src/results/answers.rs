@@ -155,7 +155,7 @@ impl SampleAnswers {
 impl Packed {
     fn of(answers: &Answers) -> Self {
         let numbers = |v: &[u32]| v.iter().map(|v| *v as usize).collect::<Vec<_>>();
-        let confidence = |c: &f32| (f64::from(*c) * FULL + 0.5) as usize;
+        let confidence = |c: &f64| (*c * FULL + 0.5) as usize;
         Self {
             gain: answers.gain,
             predicted: pack(&numbers(&answers.predicted), width(answers.classes)),
@@ -222,7 +222,7 @@ mod tests {
         let packed = Packed::of(&answers);
         let read = packed.read(3, 2).unwrap();
         assert_eq!(read.predicted, [1, 2]);
-        assert!((read.confidence[0] - f64::from(answers.confidence[0])).abs() < 1e-5);
+        assert!((read.confidence[0] - answers.confidence[0]).abs() < 1e-5);
         assert_eq!(read.confusion(&[1, 1], 3), [[0, 0, 0], [0, 1, 1], [0, 0, 0]]);
         assert!(packed.read(2, 2).is_err() && packed.read(3, 3).is_err());
         assert!(Packed { confidence: "AAE=".into(), ..packed }.read(3, 2).is_err());

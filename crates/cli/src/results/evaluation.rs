@@ -7,7 +7,7 @@ use tickless_kernels::Precision;
 use tickless_net::energy::{EnergyEstimate, estimates};
 use tickless_net::neurobench::Cost;
 use tickless_net::{InputKind, LeakRule};
-use tickless_train::evaluate::{LayerActivity, Point};
+use tickless_train::evaluate::{LayerActivity, Point, TemperatureOf};
 use tickless_train::model::Model;
 use tickless_train::run::Loaded;
 
@@ -83,6 +83,20 @@ impl Evaluation {
         self.points.iter().find(|p| p.steps() == Some(t_max)).or(self.points.last())
     }
 
+    /// The numbers of steps whose confidences have the temperature of T_max, because an earlier version
+    /// measured them, each once.
+    pub fn of_another_temperature(&self, t_max: usize) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        for p in self.points.iter().filter(|p| p.answers.is_some() && p.steps() != Some(t_max)) {
+            let steps: Vec<String> = p.configuration.iter().map(usize::to_string).collect();
+            let text = steps.join(",");
+            if self.gain_samples > 0 && p.temperature_of == TemperatureOf::TMax && !all.contains(&text) {
+                all.push(text);
+            }
+        }
+        all
+    }
+
     /// Adds these points to a stored evaluation. Points that were measured again replace stored
     /// ones.
     ///
@@ -127,6 +141,7 @@ mod tests {
             standard_error: None,
             answers: None,
             operations: None,
+            temperature_of: TemperatureOf::Setting,
         };
         let (points, precision) = (points.iter().map(point).collect(), f32_precision());
         let (class_names, gain_samples) = (Vec::new(), 0);

@@ -1,36 +1,11 @@
-//! Measures the temperature of a run's confidence, and stores evaluations and answers in its folder.
+//! Stores evaluations and answers in the folder of a run.
 
 use super::{Evaluation, StoredAnswers, stored};
 use anyhow::Result;
-use tickless::simulate::decisions::FIT_SAMPLES;
-use tickless_net::LeakRule;
-use tickless_train::evaluate::{Answered, Setting, fitted_gain, synaptic_operations};
+use tickless_train::evaluate::{Answered, Setting, synaptic_operations};
 use tickless_train::model::Model;
 use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
-
-/// The temperature of the confidence at time steps.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct FittedGain {
-    /// g.
-    pub gain: f64,
-    /// Number of validation samples that it was fitted on; 0 if the run has no validation part, and
-    /// then g is 1.
-    pub samples: usize,
-}
-
-impl FittedGain {
-    /// Fits the temperature on the validation part at T_max.
-    ///
-    /// # Errors
-    /// As [`fitted_gain`].
-    pub fn of(run: &Loaded, model: &Model, progress: &dyn Progress) -> Result<Self> {
-        let ids = &run.parts.validation[..run.parts.validation.len().min(FIT_SAMPLES)];
-        let (t_max, step_us, batch) = (run.facts.t_max, run.facts.step_us, run.recipe.eval.batch);
-        let setting = Setting { source: &run.source, ids, t_max, step_us, batch };
-        Ok(Self { gain: fitted_gain(model, &setting, t_max, LeakRule::Step, progress)?, samples: ids.len() })
-    }
-}
 
 /// Number of samples on which the operations at each T are counted; the cost at T_max is that of all
 /// samples.

@@ -10,5 +10,5 @@ pub mod stored;
 pub use answers::{SampleAnswers, StoredAnswers};
 pub use evaluation::{Evaluation, leaks};
 pub use finished::Finished;
-pub use keep::{FittedGain, count_operations, keep_answers, keep_evaluation};
-pub use samples::{Asked, write_samples};
+pub use keep::{count_operations, keep_answers, keep_evaluation};
+pub use samples::{Asked, Row, Spent, write_samples};

@@ -71,7 +71,9 @@ fn a_validation_part_calibrates_the_confidence() {
     scratch.ok(&["train", "small.toml", "--output", "run", "--set", "data.validation=0.3"]);
     let (table, result) = (scratch.ok(&["eval", "run"]), scratch.ok_json(&["eval", "run"]));
     assert_eq!(number(&result, "gain_samples"), 30.0);
-    let calibration = &result["points"][0]["answers"]["calibration"];
+    // The table shows the answers at T_max.
+    let shown = list(&result, "points").iter().find(|p| p["configuration"] == serde_json::json!([4])).unwrap();
+    let calibration = &shown["answers"]["calibration"];
     assert!(number(calibration, "gain") != 1.0);
     let words = format!("at temperature {:.3} (fitted on 30 validation", number(calibration, "gain"));
     assert!(table.stdout.contains(&words), "{words}: {table:#?}");
@@ -106,6 +108,60 @@ fn every_sample_is_a_row_of_the_file_and_the_rows_add_up_to_the_accuracy() {
     assert_eq!(scratch.text("mixed.csv").matches("\"4,2,1\",step,test,").count(), 40, "{mixed}");
     scratch.refused_with(&["eval", "run", "--samples", "none/answers.csv"], &["--samples", "none"]);
     scratch.refused_with(&["eval", "run", "--samples", "run"], &["--samples", "folder"]);
+}
+
+#[test]
+fn both_leak_rules_together_are_each_of_them_alone() {
+    let scratch = Scratch::small();
+    let recurrent = [
+        "network.name=\"mine\"",
+        "network.layers=[{ layer = \"conv\", out = 4, stride = 4 }, { layer = \"neuron\", recurrent = \"dense\" }, \
+         { layer = \"linear\", out = 10 }]",
+    ];
+    let resting = ["network.neuron={ model = \"if-single\", refractory = { steps = 1.0 } }"];
+    let plain = ["network.neuron={ model = \"if\" }"];
+    for (sets, depends) in [(&resting[..], true), (&recurrent, true), (&plain, false)] {
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+        let train =
+            ["train", "small.toml", "--output", "run", "--set", "train.epochs=4", "--set", "train.strategy=\"sdt\""];
+        scratch.ok(&[&train[..], &sets].concat());
+        let eval =
+            |more: &[&str]| scratch.ok_json(&[&["eval", "run", "--steps", "4,13"], more].concat())["points"].clone();
+        let (both, step, time) = (eval(&[]), eval(&["--leak", "step"]), eval(&["--leak", "time"]));
+        let all = both.as_array().unwrap();
+        let of = |leak: &str| Value::from(all.iter().filter(|p| p["leak"] == leak).cloned().collect::<Vec<_>>());
+        assert_eq!((of("step"), of("time")), (step.clone(), time.clone()), "{sets:?}");
+        let loss = |points: &Value| number(&points[1], "loss");
+        assert_eq!(loss(&step) != loss(&time), depends, "{sets:?}: {} {}", loss(&step), loss(&time));
+        assert_eq!(number(&step[0], "loss"), number(&time[0], "loss"), "at T_max");
+        std::fs::remove_dir_all(scratch.at("run")).unwrap();
+    }
+}
+
+#[test]
+fn a_standard_error_that_alike_answers_cannot_have_is_absent() {
+    let scratch = Scratch::trained();
+    let (table, result) =
+        (scratch.ok(&["eval", "run", "--limit", "1"]), scratch.ok_json(&["eval", "run", "--limit", "1"]));
+    for point in list(&result, "points") {
+        assert!(point.get("standard_error").is_none(), "{point}");
+        let of_class = list(&point["answers"], "per_class").iter().find(|c| c["samples"] == 1).unwrap();
+        assert!(of_class["standard_error"].is_null() && of_class["accuracy"].is_f64(), "{of_class}");
+        assert!(point["answers"]["top5"]["standard_error"].is_null());
+    }
+    assert!(!table.stdout.contains("± 0.00") && table.stdout.contains('–'), "{table:#?}");
+    let exits = ["--limit", "1", "--exit", "margin", "--alpha", "0.2"];
+    for command in ["eval", "simulate"] {
+        let shown = scratch.ok_json(&[&[command, "run"], &exits[..]].concat());
+        assert!(shown["rows"][0]["standard_error"].is_null(), "{shown}");
+        let table = scratch.ok(&[&[command, "run"], &exits[..]].concat()).stdout;
+        assert!(!table.contains("± 0.00"), "{table}");
+        let table = scratch.ok(&[command, "run", "--limit", "1"]).stdout;
+        assert!(!table.contains("± 0.00"), "{table}");
+    }
+    let simulated = scratch.ok_json(&["simulate", "run", "--limit", "1"]);
+    assert!(simulated.get("standard_error").is_none(), "{simulated}");
+    assert!(list(&simulated["decisions"], "time").iter().all(|p| p.get("standard_error").is_none()));
 }
 
 #[test]

@@ -264,15 +264,12 @@ fn what_the_recipe_leaves_out_of_a_files_network_is_an_error_or_a_warning() {
         ["import", "net.pt", "--recipe", "small.toml", "--output", "back"]
     };
     for (more, words) in [
-        (vec![("conv1.bias", &ones)], ["`conv1.bias` would be left out", "`bias = true`"]),
+        (vec![("conv1.bias", &ones)], ["`conv1.bias` is not used", "`bias = true`"]),
         (
             vec![("bn.weight", &ones), ("bn.bias", &zeros), ("bn.running_mean", &zeros), ("bn.running_var", &ones)],
-            ["`bn.weight` would be left out", "`norm = true`"],
+            ["`bn.weight` is not used", "`norm = true`"],
         ),
-        (
-            vec![("prelu.weight", &ones)],
-            ["`prelu.weight` would be left out", "tickless train small.toml --from net.pt"],
-        ),
+        (vec![("prelu.weight", &ones)], ["`prelu.weight` is not used", "tickless train small.toml --from net.pt"]),
     ] {
         let args = with(&more);
         scratch.refused_with(&args, &words);

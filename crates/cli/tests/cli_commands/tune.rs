@@ -176,7 +176,47 @@ fn a_choice_that_was_changed_or_is_of_other_weights_is_refused() {
     scratch.refused_with(&["tune", "run", "--budget", "watts=3"], &["watts", "energy"]);
     scratch.refused_with(&["tune", "run", "--budget", "steps=2", "--event-driven"], &["no steps", "operations="]);
     scratch.ok(&["train", "small.toml", "--output", "bare"]);
-    scratch.refused_with(&["tune", "bare", "--budget", "steps=2"], &["no validation part", "data.validation"]);
+    let words = ["bare: ", "no validation part", "--set data.validation=0.1"];
+    scratch.refused_with(&["tune", "bare", "--budget", "steps=2"], &words);
+    scratch.refused_with(&["tune", "run", "--budget", "energy=1nJ"], &["energy=1nJ", "in nJ", "energy=1.5"]);
+    for bad in ["ms=0", "steps=-1", "steps=NaN", "operations=inf", "accuracy=101", "energy=", "=3", ""] {
+        scratch.refused_with(&["tune", "run", "--budget", bad], &["--budget"]);
+    }
+    // One sample has no standard error.
+    let shown = scratch.ok_json(&["tune", "run", "--budget", "steps=4", "--limit", "1", "--mixed", "1"]);
+    assert!(shown["tried"].as_array().unwrap().iter().all(|m| m["standard_error"].is_null()));
+    assert_eq!(shown["test"]["samples"], 40);
+    let table = scratch.ok(&["tune", "run", "--budget", "steps=4", "--limit", "1", "--mixed", "1"]).stdout;
+    assert!(!table.contains("± 0.00"), "{table}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_search_that_is_stopped_keeps_no_choice_and_the_number_of_threads_changes_none() {
+    let scratch = validated();
+    let args = ["tune", "run", "--budget", "operations=60000", "--json"];
+    let mut child = scratch.spawn(&args);
+    // The search fits a temperature in its middle.
+    while !scratch.at("run/temperatures.json").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be stopped");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let sent = std::process::Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap();
+    assert!(sent.success());
+    let out = child.wait_with_output().unwrap();
+    assert_eq!(out.status.code(), Some(130), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(out.stdout.is_empty() && !scratch.at("run/tuned.json").exists());
+    let tuned = |threads: &str| {
+        let mut shown = scratch.ok_json(&[&args[..4], &["--threads", threads]].concat());
+        // A measurement.
+        assert!(shown.as_object_mut().unwrap().remove("ms_per_sample").is_some());
+        shown
+    };
+    assert_eq!(tuned("1"), tuned("2"));
+    // A run that cannot keep a choice is known before the search.
+    std::fs::remove_file(scratch.at("run/results.lock")).unwrap();
+    std::fs::create_dir(scratch.at("run/results.lock")).unwrap();
+    scratch.refused_with(&args, &["results.lock"]);
 }
 
 #[test]
@@ -206,7 +246,7 @@ fn early_exits_in_event_time_have_the_end_of_the_recordings_as_their_limit() {
             assert!(number(row, key) <= number(whole, key), "{k} {key}");
         }
         let p = number(row, "accuracy");
-        assert!((number(row, "standard_error") - (p * (100.0 - p) / 40.0).sqrt()).abs() < 1e-9);
+        assert!((number(row, "standard_error") - (p * (100.0 - p) / 40.0).sqrt()).abs() < 1e-9, "{row}");
     }
     // The first event passes any confidence and any margin of 0 unless nothing has reached the
     // readout; no confidence passes 1, and every entropy lies below 1.

@@ -16,7 +16,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::{files, key::Key};
 use crate::problem::{ArchiveProblem, Problem};
-use crate::{Error, Result, source};
+use crate::{Error, Result, source, zip_index};
 
 /// Members larger than this are refused.
 const LARGEST_MEMBER: u64 = 1 << 30;
@@ -54,7 +54,7 @@ impl Archive {
         let label =
             if inside.is_empty() { path.display().to_string() } else { format!("{}: {inside}", path.display()) };
         let size = cursor.len;
-        let zip = ZipArchive::new(cursor).map_err(|e| {
+        let zip = zip_index::open(cursor).map_err(|e| {
             let problem = Problem::Unreadable { what: "zip archive", reason: e.to_string() };
             Error::unexpected(label, problem, "download the file again")
         })?;

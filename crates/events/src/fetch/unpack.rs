@@ -13,12 +13,11 @@ use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
-use zip::ZipArchive;
 
 use super::tar::{self, Fault, Kind, Refusal};
 use crate::problem::{ArchiveProblem, Problem};
 use crate::progress::Progress;
-use crate::{Error, Result};
+use crate::{Error, Result, zip_index};
 
 /// Limits for unpacking an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +95,7 @@ struct Unpacker<'a> {
 
 impl Unpacker<'_> {
     fn zip(&mut self, file: impl Read + Seek, below: &str, outermost: bool) -> Result<()> {
-        let mut zip = ZipArchive::new(file).map_err(|e| self.refuse("(the index)", e.to_string()))?;
+        let mut zip = zip_index::open(file).map_err(|e| self.refuse("(the index)", e.to_string()))?;
         for index in 0..zip.len() {
             let mut entry = zip.by_index(index).map_err(|e| self.refuse(&format!("number {index}"), e.to_string()))?;
             let name = entry.name().map_err(|e| self.refuse(&format!("number {index}"), e.to_string()))?;
@@ -130,7 +129,7 @@ impl Unpacker<'_> {
         let (folder, stem) = name[..name.len() - 4].rsplit_once('/').unwrap_or(("", &name[..name.len() - 4]));
         let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let inner = BufReader::with_capacity(1 << 16, file);
-        let zip = ZipArchive::new(inner).map_err(|e| self.refuse(name, e.to_string()))?;
+        let zip = zip_index::open(inner).map_err(|e| self.refuse(name, e.to_string()))?;
         let is_inside = |n: &str| is_litter(n) || n.strip_prefix(stem).is_some_and(|rest| rest.starts_with('/'));
         let below = match zip.file_names().all(|n| n.is_ok_and(|n| is_inside(&n))) {
             true => folder,

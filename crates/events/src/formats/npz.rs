@@ -12,13 +12,13 @@
 use std::io::Cursor as SeekBytes;
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
-use zip::{CompressionMethod, ZipArchive};
+use zip::CompressionMethod;
 
 use super::npy::{self, Array, Header, Kind, Refusal};
 use super::values::{self, Number, ValueBytes};
 use super::{Container, Fit, Format, Probe, ReadOptions, Reading, SupportedOption, TimeUnit};
 use crate::problem::{ArrayProblem, Part, Problem, UnitProblem};
-use crate::{Choice, Columns, Error, Remedy, Result, Sensor};
+use crate::{Choice, Columns, Error, Remedy, Result, Sensor, zip_index};
 
 /// The format description; see the module.
 pub const FORMAT: Format = Format {
@@ -77,7 +77,7 @@ fn members(bytes: &[u8], file: &str) -> Result<Vec<Member>> {
     let broken = |e: zip::result::ZipError| {
         Error::malformed(file, 0, Problem::Unreadable { what: "npz", reason: e.to_string() }, "get the file again")
     };
-    let mut zip = ZipArchive::new(SeekBytes::new(bytes)).map_err(broken)?;
+    let mut zip = zip_index::open(SeekBytes::new(bytes)).map_err(broken)?;
     let mut members = Vec::new();
     for i in 0..zip.len() {
         let member = zip.by_index_raw(i).map_err(broken)?;

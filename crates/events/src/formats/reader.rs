@@ -344,8 +344,8 @@ impl EventReader {
     /// the last event.
     ///
     /// # Errors
-    /// [`Error::Malformed`] with the offset; [`Error::Io`]. After an error, the reader returns no
-    /// more events.
+    /// [`Error::Malformed`] with the offset; [`Error::Io`]. The chunk then holds the events before the
+    /// fault that were decoded with it. After an error, the reader returns no more events.
     pub fn next(&mut self, chunk: &mut Columns) -> Result<bool> {
         chunk.clear();
         let more = self.append(chunk);

@@ -20,7 +20,9 @@
 //! multiply-accumulates and accumulates for a whole batch, so its numbers at batch 1 are these; and it
 //! averages the share of zeros over the batches, so the last bit of its ActivationSparsity is that of a
 //! rounded sum, where this one is one quotient of counts. `.ci/extra python` compares all of them with its
-//! harness. The harness must run the network itself: it resets neurons by snnTorch's list of instances, in
+//! harness. The products of attention are no connections of NeuroBench's; its convolutions and linear
+//! layers count. Recurrent connections of snnTorch's `RLeaky` with a reset to zero are evaluated twice a
+//! step by snnTorch, which NeuroBench counts, and once here. The harness must run the network itself: it resets neurons by snnTorch's list of instances, in
 //! which a copy (`copy.deepcopy`) is missing, so each sample of a copy begins with the potentials of the
 //! one before.
 

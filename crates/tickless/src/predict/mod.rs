@@ -9,7 +9,7 @@ mod clocked;
 mod event_driven;
 mod stream;
 
-pub use stream::{Heard, Stream, StreamOptions, Why};
+pub use stream::{Dropped, Heard, Stream, StreamOptions, Why};
 
 use crate::exits::{confidence, exits};
 use crate::operating_point::OperatingPoint;
@@ -17,7 +17,7 @@ use crate::simulate::possible;
 use crate::temperature::Temperature;
 use crate::{Error, Result};
 use serde::Serialize;
-use tickless_engine::{CompileOptions, Confidence, Program};
+use tickless_engine::{Confidence, Program};
 use tickless_events::datasets::own_file::{self, OtherSize};
 use tickless_events::formats::{EventReader, EventStream};
 use tickless_events::{Columns, Sample, Sensor};
@@ -84,6 +84,17 @@ impl Answer {
     }
 }
 
+/// Checks that the scores of an answer `at` this setting are finite.
+fn finite(answer: &Answer, at: &dyn std::fmt::Display) -> Result<()> {
+    match answer.scores.iter().find(|v| !v.is_finite()) {
+        Some(&value) => {
+            let what = format!("a score at {at}");
+            Err(tickless_train::Error::ResultNotFinite { what, value }.into())
+        }
+        None => Ok(()),
+    }
+}
+
 /// A run at an operating point, ready to answer.
 #[derive(Debug)]
 pub struct Predictor<'a> {
@@ -111,10 +122,7 @@ impl<'a> Predictor<'a> {
         at.check(&run.network).map_err(|problem| Error::OperatingPoint { problem })?;
         let program = match &at {
             OperatingPoint::Clocked { .. } => None,
-            OperatingPoint::EventDriven { .. } => {
-                let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
-                Some(Program::compile(&at.network(&run.network), &run.weights, &options)?)
-            }
+            OperatingPoint::EventDriven { .. } => Some(at.program(run)?),
         };
         let asked: Vec<_> = at.exit().into_iter().collect();
         let mut found = exits(run, &model, &at, &asked, progress)?;
@@ -149,13 +157,8 @@ impl<'a> Predictor<'a> {
             }
             (None, OperatingPoint::EventDriven { .. }) => unreachable!("an event-driven point has a program"),
         };
-        match answer.scores.iter().find(|v| !v.is_finite()) {
-            Some(&value) => {
-                let what = format!("a score at {}", self.at);
-                Err(tickless_train::Error::ResultNotFinite { what, value }.into())
-            }
-            None => Ok(answer),
-        }
+        finite(&answer, &self.at)?;
+        Ok(answer)
     }
 
     /// A stream of events, which is answered while it comes. `from` is the sensor of the events if
@@ -176,10 +179,11 @@ impl<'a> Predictor<'a> {
     }
 
     /// Answers for the events of a reader while they come, and passes the answers to `hear`. Ends
-    /// with the stream, or if `progress` asks to stop. Returns the number of dropped events.
+    /// with the stream, or if `progress` asks to stop. Returns the events that were dropped.
     ///
     /// # Errors
-    /// As [`stream`](Self::stream); if the stream cannot be decoded, or its sensor is another.
+    /// As [`stream`](Self::stream); if the stream cannot be decoded, or its sensor is another. A stream
+    /// that breaks off gets the answer of its end before the error.
     pub fn listen(
         &self,
         mut reader: EventReader,
@@ -188,12 +192,18 @@ impl<'a> Predictor<'a> {
         options: StreamOptions,
         progress: &dyn Progress,
         hear: &mut impl FnMut(Heard),
-    ) -> Result<u64> {
+    ) -> Result<Dropped> {
         let dataset = self.run.source.dataset();
         let sensor = own_file::sensor_of(dataset, name)?;
         let mut stream: Option<Stream> = None;
         let mut chunk = Columns::new();
-        while !progress.cancelled() && reader.next(&mut chunk)? {
+        let mut read = Ok(true);
+        while !progress.cancelled() && matches!(read, Ok(true)) {
+            // If the reader fails, the chunk holds the events before the fault.
+            read = reader.next(&mut chunk);
+            if chunk.is_empty() {
+                break;
+            }
             let mut events = EventStream { format: reader.format(), sensor: reader.sensor(), events: chunk };
             dataset.adjust(&mut events);
             chunk = events.events;
@@ -210,10 +220,14 @@ impl<'a> Predictor<'a> {
                 stream.push(event, hear)?;
             }
         }
-        let Some(mut stream) = stream else { return Ok(0) };
-        if let Some(heard) = stream.end() {
-            hear(heard);
+        let mut dropped = Dropped::default();
+        if let Some(mut stream) = stream {
+            if let Some(heard) = stream.end()? {
+                hear(heard);
+            }
+            dropped = stream.dropped();
         }
-        Ok(stream.dropped())
+        read?;
+        Ok(dropped)
     }
 }

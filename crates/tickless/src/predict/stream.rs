@@ -5,8 +5,12 @@
 //! object: the network returns to rest, and the next event begins a new object. An answer is
 //! reported when it becomes sure, when a sure answer changes, at the end of an object and, if
 //! asked for, at regular times.
+//!
+//! Events that come late or lie outside the input are dropped and counted. If many in a row are late by
+//! more than a pause, the clock of the stream has gone back (a camera was restarted, or one event had a
+//! time far in the future), and the object ends: otherwise all events until the old time would be lost.
 
-use super::{Answer, Spent};
+use super::{Answer, Spent, finite};
 use crate::Result;
 use serde::Serialize;
 use tickless_engine::{Confidence, Event, Forgetting, Program, Readout, Session};
@@ -24,6 +28,21 @@ pub struct StreamOptions {
     pub silence_us: u64,
     /// Time between regular answers in µs; `None` for none.
     pub every_us: Option<u64>,
+}
+
+/// Number of late events in a row after which the clock has gone back.
+const LATE: usize = 16;
+
+/// The events of a stream that were dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Dropped {
+    /// Events before the time of the stream.
+    pub late: u64,
+    /// Events outside the input of the network.
+    pub outside: u64,
+    /// Number of all events of the stream.
+    pub of: u64,
 }
 
 /// Scales an event to a sensor of another size, as [`tickless_events::Recording::scaled`] does.
@@ -44,6 +63,8 @@ pub enum Why {
     Regular,
     /// A pause has ended the object.
     Silence,
+    /// The clock of the stream has gone back, which ended the object.
+    ClockBack,
     /// The stream has ended.
     End,
 }
@@ -76,9 +97,18 @@ pub struct Stream {
     sure: Option<usize>,
     /// Time of the last regular answer.
     regular_us: u64,
-    dropped: u64,
+    dropped: Dropped,
+    /// The size of the network's input.
+    input: Sensor,
+    /// Number of the last events in a row that were late by more than a pause.
+    late: usize,
     /// The changes of the size of the events, in order.
     sizes: Vec<(Sensor, Sensor)>,
+}
+
+/// A side of the input in pixels; events have no coordinates beyond u16.
+fn side(pixels: usize) -> u16 {
+    u16::try_from(pixels).unwrap_or(u16::MAX)
 }
 
 impl Stream {
@@ -99,7 +129,9 @@ impl Stream {
             object: 0,
             sure: None,
             regular_us: 0,
-            dropped: 0,
+            dropped: Dropped::default(),
+            input: Sensor { width: side(program.input().width), height: side(program.input().height) },
+            late: 0,
             sizes,
         }
     }
@@ -107,17 +139,30 @@ impl Stream {
     /// Processes one event. Passes the answers that it causes to `hear`.
     ///
     /// # Errors
-    /// As [`Session::push`].
+    /// As [`Session::push`]; if a score is not finite.
     pub fn push(&mut self, event: Event, hear: &mut impl FnMut(Heard)) -> Result<()> {
         let event = self.sizes.iter().fold(event, |event, sizes| scaled(event, *sizes));
         let begun = self.session.events() > 0;
-        if begun && event.t_us > self.session.now_us().saturating_add(self.options.silence_us) {
-            hear(self.heard(Why::Silence));
+        let (now_us, silence_us) = (self.session.now_us(), self.options.silence_us);
+        let is_late = begun && event.t_us.saturating_add(silence_us) < now_us;
+        self.late = if is_late { self.late + 1 } else { 0 };
+        let ended = match begun {
+            true if event.t_us > now_us.saturating_add(silence_us) => Some(Why::Silence),
+            true if self.late == LATE => Some(Why::ClockBack),
+            _ => None,
+        };
+        if let Some(why) = ended {
+            hear(self.heard(why)?);
             self.rest();
         }
         let before = self.session.events();
         self.session.push(event)?;
+        self.dropped.of += 1;
         if self.session.events() == before {
+            match self.input.contains(event.x, event.y) {
+                true => self.dropped.late += 1,
+                false => self.dropped.outside += 1,
+            }
             return Ok(());
         }
         if before == 0 {
@@ -134,40 +179,43 @@ impl Stream {
                 Some(_) => None,
             };
             if let Some(why) = why {
-                hear(self.heard(why));
+                hear(self.heard(why)?);
             }
         }
         if let Some(every_us) = self.options.every_us
             && event.t_us - self.regular_us >= every_us
         {
-            hear(self.heard(Why::Regular));
+            hear(self.heard(Why::Regular)?);
             self.regular_us = event.t_us;
         }
         Ok(())
     }
 
     /// The answer at the end of the stream; `None` if no event came since the last one.
-    pub fn end(&mut self) -> Option<Heard> {
-        let heard = (self.session.events() > 0).then(|| self.heard(Why::End));
+    ///
+    /// # Errors
+    /// If a score is not finite.
+    pub fn end(&mut self) -> Result<Option<Heard>> {
+        let heard = (self.session.events() > 0).then(|| self.heard(Why::End)).transpose()?;
         self.rest();
-        heard
+        Ok(heard)
     }
 
-    /// Number of events that were dropped because they came late or lie outside the input.
-    pub fn dropped(&self) -> u64 {
-        self.dropped + self.session.dropped()
+    /// The events that were dropped because they came late or lie outside the input.
+    pub fn dropped(&self) -> Dropped {
+        self.dropped
     }
 
     /// Returns to rest for the next object.
     fn rest(&mut self) {
-        self.dropped += self.session.dropped();
         self.session.reset();
         self.readout.reset();
         self.object += 1;
         self.sure = None;
+        self.late = 0;
     }
 
-    fn heard(&self, why: Why) -> Heard {
+    fn heard(&self, why: Why) -> Result<Heard> {
         let decision = self.session.decision(&self.confidence);
         let spent = Spent::Events {
             events: decision.events,
@@ -177,6 +225,7 @@ impl Stream {
         let scores = self.readout.values().map(|v| v as f32).collect();
         let gain = f64::from(self.confidence.gain) / self.confidence.t_max.max(1) as f64;
         let answer = Answer::of(scores, gain, matches!(why, Why::Sure | Why::Changed), spent);
-        Heard { object: self.object, t_us: self.session.now_us(), why, answer }
+        finite(&answer, &"the stream")?;
+        Ok(Heard { object: self.object, t_us: self.session.now_us(), why, answer })
     }
 }

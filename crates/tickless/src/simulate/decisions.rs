@@ -13,14 +13,11 @@ use tickless_train::data::SampleId;
 use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
 
-/// Most validation samples that a temperature is fitted on.
-pub const FIT_SAMPLES: usize = 2000;
-
 /// Most points of the curves over time and over events.
 const POINTS: usize = 20;
 
 /// Confidences at which a run may stop.
-const CONFIDENCES: [f32; 8] = [0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999];
+const CONFIDENCES: [f64; 8] = [0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999];
 
 /// The times at which the answer was known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,36 +94,18 @@ pub struct Exit {
     pub reached: f64,
 }
 
-/// The confidence of a run, with its temperature fitted on the validation part, and the number of
-/// recordings that it was fitted on.
-pub fn fit(run: &Loaded, program: &Program, progress: &dyn Progress) -> Result<(Confidence, usize)> {
-    let ids = &run.parts.validation[..run.parts.validation.len().min(FIT_SAMPLES)];
-    if ids.is_empty() {
-        return Ok((Confidence { gain: 1.0, t_max: run.facts.t_max }, 0));
-    }
-    progress.start("confidence", ids.len() as u64, "recording");
-    let readout = |session: &mut Session, &id: &SampleId| -> Result<(Vec<f32>, usize)> {
-        stop(progress)?;
-        session.reset();
-        session.feed(load(run, id)?.as_ref())?;
-        progress.advance(1, "");
-        Ok((session.logits(), run.source.label(id)))
-    };
-    let readouts: Vec<_> = ids.par_iter().map_init(|| Session::new(program), readout).collect::<Result<_>>()?;
-    progress.finish();
-    Ok((Confidence::fitted(run.facts.t_max, &readouts), readouts.len()))
-}
-
-/// Runs all recordings and evaluates the decision at every moment. `longest` is the longest time in
-/// µs and the largest number of events.
+/// Runs all recordings and evaluates the decision at every moment, with a confidence and the number of
+/// samples that its temperature was fitted on. `longest` is the longest time in µs and the largest number of events.
+///
+/// # Errors
+/// If a recording cannot be decoded, or the user stops.
 pub fn decisions(
     run: &Loaded,
     program: &Program,
-    ids: &[SampleId],
+    (ids, (confidence, gain_samples)): (&[SampleId], (Confidence, usize)),
     longest: (u64, u64),
     progress: &dyn Progress,
 ) -> Result<Decisions> {
-    let (confidence, gain_samples) = fit(run, program, progress)?;
     let moments = Moments { us: grid(longest.0), events: grid(longest.1), confidences: CONFIDENCES.to_vec() };
     progress.start("decisions", ids.len() as u64, "recording");
     let course_and_label = |session: &mut Session, &id: &SampleId| -> Result<(Course, usize)> {
@@ -141,7 +120,7 @@ pub fn decisions(
     let percent = |f: &dyn Fn(&(Course, usize)) -> bool| mean(&|c| if f(c) { 100.0 } else { 0.0 });
     // Percent of the recordings, and its standard error over them.
     let share = |f: &dyn Fn(&(Course, usize)) -> bool| {
-        (percent(f), Some(standard_error(all.iter().filter(|c| f(c)).count(), all.len())))
+        (percent(f), standard_error(all.iter().filter(|c| f(c)).count(), all.len()))
     };
     let at_time = |(k, &us): (usize, &u64)| {
         let (accuracy, standard_error) = share(&|(course, label)| course.at_us[k] == *label);
@@ -151,10 +130,8 @@ pub fn decisions(
         let (accuracy, standard_error) = share(&|(course, label)| course.at_events[k] == *label);
         AtEvents { events, accuracy, standard_error }
     };
-    let exit = |(k, &confidence): (usize, &f32)| Exit {
-        // Rounded to the decimals that `CONFIDENCES` states, because f32 does not store them
-        // exactly.
-        confidence: (f64::from(confidence) * 1e6).round() / 1e6,
+    let exit = |(k, &confidence): (usize, &f64)| Exit {
+        confidence,
         accuracy: percent(&|(course, label)| course.exits[k].class == *label),
         standard_error: share(&|(course, label)| course.exits[k].class == *label).1,
         us: mean(&|c| c.0.exits[k].us as f64),

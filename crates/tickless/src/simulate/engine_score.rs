@@ -3,9 +3,10 @@
 
 use super::load;
 use crate::Result;
+use crate::error::stop;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tickless_engine::{Confidence, Program};
 use tickless_events::Recording;
 use tickless_train::data::SampleId;
@@ -32,7 +33,10 @@ impl EngineScore {
     /// Runs `ids` through `program`. Advances `progress` by one for each recording.
     ///
     /// # Errors
-    /// If a recording cannot be decoded, or `cancel` becomes true.
+    /// If a recording cannot be decoded, or `cancel` becomes true; [`Error::Stopped`] if `progress` asks
+    /// to stop.
+    ///
+    /// [`Error::Stopped`]: crate::Error::Stopped
     pub fn measure(
         run: &Loaded,
         program: &Program,
@@ -44,8 +48,16 @@ impl EngineScore {
         let load = |k: usize| -> tickless_train::Result<(Arc<Recording>, usize)> {
             Ok((load(run, ids[k])?, run.source.label(ids[k])))
         };
-        let advance = |_: usize, _: usize| progress.advance(1, "");
-        let s = tickless_engine::run(program, &confidence, ids.len(), load, &advance, cancel)?.summary;
+        let stopped = AtomicBool::new(false);
+        let advance = |_: usize, _: usize| {
+            progress.advance(1, "");
+            if progress.cancelled() || cancel.load(Ordering::Relaxed) {
+                stopped.store(true, Ordering::Relaxed);
+            }
+        };
+        let ran = tickless_engine::run(program, &confidence, ids.len(), load, &advance, &stopped);
+        stop(progress)?;
+        let s = ran?.summary;
         Ok(Self {
             accuracy: 100.0 * s.accuracy,
             correct: s.correct,

@@ -40,8 +40,8 @@ pub struct Simulation {
     pub correct: usize,
     /// Number of recordings.
     pub samples: usize,
-    /// Standard error of the accuracy over the recordings, in percentage points; missing in results
-    /// of earlier versions.
+    /// Standard error of the accuracy over the recordings, in percentage points; missing if all
+    /// decisions are right or all are wrong, and in results of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standard_error: Option<f64>,
     /// What the answers say class by class; missing in results of earlier versions.
@@ -154,18 +154,20 @@ pub fn counts(run: &Loaded, program: &Program, ids: &[SampleId]) -> Result<Vec<V
     Ok((0..layers).map(|l| all.iter().flat_map(|r| r[l].iter().copied()).collect()).collect())
 }
 
-/// Runs recordings event by event, and the clocked network on some of them for comparison.
+/// Runs recordings event by event, and the clocked network on some of them for comparison. `fitted` is
+/// the confidence of the event-driven run with the number of samples that its temperature was fitted on
+/// ([`Temperature::confidence`](crate::temperature::Temperature::confidence)).
 ///
 /// # Errors
 /// If the network needs a clock, a recording cannot be decoded, or the user stops.
 pub fn simulate(
     run: &Loaded,
     model: &Model,
-    ids: &[SampleId],
+    (ids, fitted): (&[SampleId], (Confidence, usize)),
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<Simulation> {
-    Ok(simulate_answers(run, model, ids, progress, stop)?.0)
+    Ok(simulate_answers(run, model, (ids, fitted), progress, stop)?.0)
 }
 
 /// As [`simulate`], with the answer to each recording.
@@ -175,7 +177,7 @@ pub fn simulate(
 pub fn simulate_answers(
     run: &Loaded,
     model: &Model,
-    ids: &[SampleId],
+    (ids, fitted): (&[SampleId], (Confidence, usize)),
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<(Simulation, Answers)> {
@@ -199,7 +201,7 @@ pub fn simulate_answers(
         layers.map(|(l, spikes)| LayerActivity { layer: l.name.clone(), neurons: l.shape.len(), spikes: *spikes });
     let some = &ids[..ids.len().min(DIFFERENCE_SAMPLES)];
     let longest = result.outcomes.iter().fold((0, 0), |m, o| (m.0.max(o.us), m.1.max(o.events)));
-    let decisions = decisions::decisions(run, &program, ids, longest, progress)?;
+    let decisions = decisions::decisions(run, &program, (ids, fitted), longest, progress)?;
     let (quantised, quantised_refused) = match quantised::program(run)? {
         Ok(small) => (Some(quantised::quantised(run, (&program, &small), ids, some.len(), progress)?), None),
         Err(why) => (None, Some(why)),
@@ -210,7 +212,7 @@ pub fn simulate_answers(
         accuracy: 100.0 * s.accuracy,
         correct: s.correct,
         samples: s.recordings,
-        standard_error: Some(standard_error(s.correct, s.recordings)),
+        standard_error: standard_error(s.correct, s.recordings),
         answers: Some(answers.statistics()),
         events: s.events,
         layers: layers.collect(),

@@ -125,7 +125,7 @@ pub fn tune(run: &Loaded, limit: usize, progress: &dyn Progress, cancel: &Atomic
     let all = &run.parts.validation;
     let ids = &all[..if limit == 0 { all.len() } else { limit.min(all.len()) }];
     if ids.is_empty() {
-        return Err(Error::NoValidation);
+        return Err(Error::no_validation(run));
     }
     let knob = Knob::of(&run.network);
     let layers = run.network.spiking().len();

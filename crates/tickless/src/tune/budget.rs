@@ -49,7 +49,13 @@ impl FromStr for Budget {
             text.split_once('=').ok_or(format!("`{text}`: write a quantity and its limit, e.g. steps=1.5"))?;
         let quantity: Quantity = word.parse().map_err(|e| format!("{e}"))?;
         let limit = value.parse::<f64>().ok().filter(|v| v.is_finite() && *v > 0.0);
-        let limit = limit.ok_or(format!("`{text}`: the limit is a number above 0, e.g. {word}=1.5"))?;
+        let unit = match quantity {
+            Quantity::Steps | Quantity::Operations => "",
+            Quantity::Energy => ", in nJ",
+            Quantity::Ms => ", in milliseconds",
+            Quantity::Accuracy => ", in percent",
+        };
+        let limit = limit.ok_or_else(|| format!("`{text}`: the limit is a number above 0{unit}, e.g. {word}=1.5"))?;
         if quantity == Quantity::Accuracy && limit > 100.0 {
             return Err(format!("`{text}`: an accuracy is at most 100 %"));
         }
@@ -120,7 +126,7 @@ mod tests {
             correct,
             samples: 100,
             accuracy: correct as f64,
-            standard_error: 0.0,
+            standard_error: None,
             steps: Some(steps),
             us: None,
             events: None,
@@ -140,6 +146,11 @@ mod tests {
             ("step=1", "steps"),
             ("ms=-1", "above 0"),
             ("ms=x", "above 0"),
+            ("ms=0", "milliseconds"),
+            ("energy=1nJ", "a number above 0, in nJ, e.g. energy=1.5"),
+            ("steps=NaN", "above 0"),
+            ("operations=inf", "above 0"),
+            ("accuracy=97%", "in percent"),
             ("accuracy=101", "100"),
         ] {
             let e = text.parse::<Budget>().unwrap_err();

@@ -11,7 +11,7 @@ use crate::temperature::Temperature;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::time::Instant;
-use tickless_engine::{CompileOptions, Program, Session, Stop, early_exits};
+use tickless_engine::{Session, Stop, early_exits};
 use tickless_net::answers::standard_error;
 use tickless_net::{Exit, LeakRule};
 use tickless_train::data::SampleId;
@@ -68,10 +68,10 @@ pub fn measure(
         }
         OperatingPoint::EventDriven { .. } => {
             progress.start("event-driven", ids.len() as u64, "recording");
-            let all = event_driven(run, ids, point, (&found.all, found.temperature), progress)?;
+            let all = stops(run, ids, point, (&found.all, found.temperature), progress)?;
             progress.finish();
             // With an exit, the last entry is the run to the end.
-            all.into_iter().next()
+            event_driven(point, &found.all, &all).into_iter().next()
         }
     };
     first.ok_or(Error::NoRecordings)
@@ -100,8 +100,7 @@ pub fn time(
             early_exit(model, &setting(run, ids), steps, *leak, &exit, progress)?.1
         }
         (OperatingPoint::EventDriven { .. }, exit) => {
-            let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
-            let program = Program::compile(&point.network(&run.network), &run.weights, &options)?;
+            let program = point.program(run)?;
             let recordings = ids.iter().map(|&id| Ok(load(run, id)?)).collect::<Result<Vec<_>>>()?;
             let begun = Instant::now();
             recordings.par_iter().try_for_each_init(
@@ -145,20 +144,19 @@ pub(super) fn at_exit(all: &OverTime, point: &OperatingPoint, (at, exit): &(Exit
     Measured { steps: Some(exited.mean_steps()), ..measured }
 }
 
-/// Measures event-driven runs with each of these exits, and last one to the end, from one run.
-/// `temperature` is that of the exits.
+/// The state of each recording at each of these exits and last at its end, from one run, with its
+/// label. `temperature` is that of the exits and of the confidences.
 ///
 /// # Errors
 /// As [`measure`].
-pub fn event_driven(
+pub fn stops(
     run: &Loaded,
     ids: &[SampleId],
     point: &OperatingPoint,
     (exits, temperature): (&[(ExitAt, Exit)], Temperature),
     progress: &dyn Progress,
-) -> Result<Vec<Measured>> {
-    let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
-    let program = Program::compile(&point.network(&run.network), &run.weights, &options)?;
+) -> Result<Vec<(Vec<Stop>, usize)>> {
+    let program = point.program(run)?;
     let confidence = confidence(run, temperature);
     let rules: Vec<Exit> = exits.iter().map(|e| e.1).collect();
     let one = |session: &mut Session, &id: &SampleId| -> Result<(Vec<Stop>, usize)> {
@@ -168,8 +166,12 @@ pub fn event_driven(
         progress.advance(1, "");
         Ok((stops, run.source.label(id)))
     };
-    let all: Vec<(Vec<Stop>, usize)> =
-        ids.par_iter().map_init(|| Session::new(&program), one).collect::<Result<_>>()?;
+    ids.par_iter().map_init(|| Session::new(&program), one).collect()
+}
+
+/// The results of event-driven runs with each of these exits, and last of one to the end, from
+/// [`stops`].
+pub fn event_driven(point: &OperatingPoint, exits: &[(ExitAt, Exit)], all: &[(Vec<Stop>, usize)]) -> Vec<Measured> {
     let n = all.len().max(1) as f64;
     let of = |k: usize, exit: Option<ExitAt>| {
         let mean = |f: &dyn Fn(&Stop) -> f64| all.iter().map(|(stops, _)| f(&stops[k])).sum::<f64>() / n;
@@ -183,5 +185,5 @@ pub fn event_driven(
         }
     };
     let of_exits = exits.iter().enumerate().map(|(k, exit)| of(k, Some(exit.0)));
-    Ok(of_exits.chain([of(exits.len(), None)]).collect())
+    of_exits.chain([of(exits.len(), None)]).collect()
 }

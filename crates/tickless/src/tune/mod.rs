@@ -30,8 +30,9 @@ pub struct Measured {
     pub point: OperatingPoint,
     /// Percent correct.
     pub accuracy: f64,
-    /// Its binomial standard error in percentage points.
-    pub standard_error: f64,
+    /// Its binomial standard error in percentage points; `None` if all answers are right or all are
+    /// wrong.
+    pub standard_error: Option<f64>,
     /// Number of correct answers.
     pub correct: usize,
     /// Number of samples.

@@ -11,7 +11,7 @@
 //! One set of weights runs them all. Every choice between equals goes to the one that was measured
 //! first, so the search is deterministic, unless the budget is a time.
 
-use super::measure::{COUNTED, at_configuration, at_exit, event_driven, time};
+use super::measure::{COUNTED, at_configuration, at_exit, event_driven, stops, time};
 use super::{Budget, Measured, Quantity};
 use crate::exits::exits;
 use crate::operating_point::{EventNeurons, ExitAt, OperatingPoint};
@@ -23,7 +23,7 @@ use tickless_net::{Exit, ExitRule, InputKind, LeakRule};
 use tickless_train::data::SampleId;
 use tickless_train::evaluate::{OverTime, over_time_with_operations};
 use tickless_train::model::Model;
-use tickless_train::progress::Progress;
+use tickless_train::progress::{Progress, Quiet};
 use tickless_train::run::Loaded;
 
 /// What to search.
@@ -57,7 +57,7 @@ pub fn search(run: &Loaded, model: &Model, plan: &Plan, progress: &dyn Progress)
     let all = &run.parts.validation;
     let ids = &all[..if plan.limit == 0 { all.len() } else { plan.limit.min(all.len()) }];
     if ids.is_empty() {
-        return Err(Error::NoValidation);
+        return Err(Error::no_validation(run));
     }
     let search = Search { run, model, plan, ids, progress, quiet: Quiet(progress) };
     let mut tried = Vec::new();
@@ -71,15 +71,6 @@ pub fn search(run: &Loaded, model: &Model, plan: &Plan, progress: &dyn Progress)
         search.event_driven(&mut tried)?;
     }
     Ok(tried)
-}
-
-/// Passes on requests to stop and shows nothing.
-struct Quiet<'a>(&'a dyn Progress);
-
-impl Progress for Quiet<'_> {
-    fn cancelled(&self) -> bool {
-        self.0.cancelled()
-    }
 }
 
 struct Search<'a> {
@@ -144,11 +135,12 @@ impl Search<'_> {
         self.progress.start("one T", (t_max * self.leaks().len()) as u64, "setting");
         for leak in self.leaks() {
             for t in 1..=t_max {
-                // At T_max the leak rules are equal.
-                if t == t_max && leak != self.leaks()[0] {
+                let configuration = vec![t; self.run.network.stages()];
+                // If the leak rules are the same computation, the first one is measured.
+                if leak != self.leaks()[0] && !self.run.network.depends_on_leak_rule(t_max, &configuration) {
                     continue;
                 }
-                tried.push(self.configuration(&vec![t; self.run.network.stages()], leak)?);
+                tried.push(self.configuration(&configuration, leak)?);
             }
         }
         self.progress.finish();
@@ -264,8 +256,9 @@ impl Search<'_> {
         let point = OperatingPoint::EventDriven { neurons, exit: None };
         let found = exits(self.run, self.model, &point, &grids(), &self.quiet)?;
         self.progress.start("event-driven", self.ids.len() as u64, "recording");
-        let mut measured = event_driven(self.run, self.ids, &point, (&found.all, found.temperature), self.progress)?;
+        let all = stops(self.run, self.ids, &point, (&found.all, found.temperature), self.progress)?;
         self.progress.finish();
+        let mut measured = event_driven(&point, &found.all, &all);
         if let Some(to_the_end) = measured.pop() {
             measured.push(self.timed(to_the_end)?);
         }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tickless_net::answers::standard_error;
 use tickless_net::neurobench::SynapticOperations;
 use tickless_net::{AnswerStatistics, Answers, InputKind, LeakRule};
+use tickless_words::words;
 
 /// The numbers of steps and leak rules to evaluate.
 #[derive(Debug, Clone)]
@@ -39,8 +40,8 @@ pub struct Point {
     pub correct: usize,
     /// Number of samples.
     pub samples: usize,
-    /// Standard error of the accuracy over the samples, in percentage points; missing in results of
-    /// earlier versions.
+    /// Standard error of the accuracy over the samples, in percentage points; missing if all answers
+    /// are right or all are wrong, and in results of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standard_error: Option<f64>,
     /// What the answers say class by class, if they were kept.
@@ -49,7 +50,22 @@ pub struct Point {
     /// Synaptic operations per sample, if they were counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operations: Option<SynapticOperations>,
+    /// The setting at which the temperature of the answers' confidence was fitted.
+    #[serde(default)]
+    pub temperature_of: TemperatureOf,
 }
+
+/// The setting at which a temperature was fitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TemperatureOf {
+    /// The setting that answered.
+    Setting,
+    /// T_max with the leak per step, whatever the setting that answered: results of earlier versions.
+    #[default]
+    TMax,
+}
+
+words!(serde TemperatureOf, "setting of a temperature", { Setting = "setting", TMax = "t_max" });
 
 impl Point {
     pub(super) fn of(configuration: Vec<usize>, leak: LeakRule, s: Score) -> Self {
@@ -61,9 +77,10 @@ impl Point {
             loss: s.loss(),
             correct,
             samples,
-            standard_error: Some(standard_error(correct, samples)),
+            standard_error: standard_error(correct, samples),
             answers: None,
             operations: None,
+            temperature_of: TemperatureOf::Setting,
         }
     }
 
@@ -84,36 +101,18 @@ pub struct Answered {
     pub answers: Answers,
 }
 
-/// Runs all samples and keeps their answers. Recordings are cut into as many frames as the first
-/// stage has steps.
-fn answered(
+/// A copy of the model whose norms are calibrated for a configuration.
+///
+/// # Errors
+/// As [`Calibration::at`].
+pub fn calibrated(
     model: &Model,
-    setting: &Setting<'_>,
-    configuration: &[usize],
-    leak: LeakRule,
-    gain: f64,
-    progress: &dyn Progress,
-) -> Result<Answered> {
-    let frames = configuration.first().copied().unwrap_or(1);
-    let mut answers = Answers::new(model.network().output().len(), gain);
-    let mut keep = |logits: &[f32], labels: &[usize]| {
-        logits.chunks(answers.classes.max(1)).zip(labels).for_each(|(values, label)| answers.push(values, *label));
-    };
-    let score = setting.run_each(model, (frames, configuration, leak), progress, None, &mut keep)?;
-    let point = Point::of(configuration.to_vec(), leak, score);
-    Ok(Answered { point: Point { answers: Some(answers.statistics()), ..point }, answers })
-}
-
-/// A copy of the model whose norms are calibrated for a configuration; `None` without a calibration.
-fn calibrated(
-    model: &Model,
-    calibration: Option<&Calibration<'_>>,
+    calibration: &Calibration<'_>,
     (configuration, leak): (&[usize], LeakRule),
-) -> Result<Option<Model>> {
-    let Some(calibration) = calibration else { return Ok(None) };
+) -> Result<Model> {
     let mut copy = model.clone();
     calibration.at_configuration(&mut copy, configuration, leak, &Silent)?;
-    Ok(Some(copy))
+    Ok(copy)
 }
 
 /// Accuracy at every T of the plan, in the plan's order, one leak rule after another.
@@ -127,47 +126,28 @@ pub fn across_steps(
     plan: &StepSweep<'_>,
     progress: &dyn Progress,
 ) -> Result<Vec<Point>> {
-    Ok(answers_across_steps(model, setting, plan, 1.0, progress)?.into_iter().map(|a| a.point).collect())
-}
-
-/// As [`across_steps`], with the answer to each sample; `gain` is the temperature of their
-/// confidence ([`fitted_gain`](super::fitted_gain)).
-///
-/// # Errors
-/// As [`across_steps`].
-pub fn answers_across_steps(
-    model: &Model,
-    setting: &Setting<'_>,
-    plan: &StepSweep<'_>,
-    gain: f64,
-    progress: &dyn Progress,
-) -> Result<Vec<Answered>> {
     let image = model.network().input().kind == InputKind::Image;
     let leaks = if image { &[LeakRule::Step][..] } else { &plan.leaks };
-    let leaky = model.network().nodes().iter().any(|n| match n.layer {
-        tickless_net::Layer::Neuron(n) => n.leaks(),
-        _ => false,
-    });
-    let runs: usize = plan.steps.len() * if leaky { leaks.len() } else { 1 };
-    progress.start("evaluate", (runs * setting.ids.len()) as u64, "sample");
-    let mut all: Vec<Answered> = Vec::new();
+    progress.start("evaluate", (plan.steps.len() * leaks.len() * setting.ids.len()) as u64, "sample");
+    let mut all: Vec<Point> = Vec::new();
     for (k, &leak) in leaks.iter().enumerate() {
         for &t in &plan.steps {
-            // If nothing leaks, the leak rules are the same computation, so the first result is
-            // reused.
-            let same = (k > 0 && !leaky).then(|| all.iter().find(|a| a.point.steps() == Some(t))).flatten();
-            let found = match same {
-                Some(a) => Answered { point: Point { leak, ..a.point.clone() }, answers: a.answers.clone() },
+            let configuration = vec![t; model.network().stages()];
+            // If the leak rules are the same computation, the first result is reused.
+            let same = k > 0 && !model.network().depends_on_leak_rule(setting.t_max, &configuration);
+            let point = match same.then(|| all.iter().find(|p| p.steps() == Some(t))).flatten() {
+                Some(point) => {
+                    progress.advance(setting.ids.len() as u64, "");
+                    Point { leak, ..point.clone() }
+                }
                 None => {
-                    let configuration = vec![t; model.network().stages()];
-                    let calibrated = calibrated(model, plan.calibration.as_ref(), (&configuration, leak))?;
-                    let model = calibrated.as_ref().unwrap_or(model);
-                    let mut found = answered(model, setting, &configuration, leak, gain, progress)?;
-                    found.point.configuration = vec![t];
-                    found
+                    let at = (&configuration[..], leak);
+                    let copy = plan.calibration.as_ref().map(|c| calibrated(model, c, at)).transpose()?;
+                    let point = answers_at(copy.as_ref().unwrap_or(model), setting, at, 1.0, progress)?.point;
+                    Point { configuration: vec![t], ..point }
                 }
             };
-            all.push(found);
+            all.push(point);
         }
     }
     progress.finish();
@@ -185,11 +165,17 @@ pub fn at_configuration(
     leak: LeakRule,
     progress: &dyn Progress,
 ) -> Result<Point> {
-    Ok(answers_at(model, setting, (configuration, leak), None, 1.0, progress)?.point)
+    progress.start("evaluate", setting.ids.len() as u64, "sample");
+    let found = answers_at(model, setting, (configuration, leak), 1.0, progress)?;
+    progress.finish();
+    Ok(found.point)
 }
 
-/// As [`at_configuration`], with the answer to each sample; `gain` as in [`answers_across_steps`]. A
-/// `calibration` calibrates the norms for the configuration first.
+/// The answer to each sample at one number of steps per stage, within a task that the caller has
+/// begun. Recordings are cut into as many frames as the first stage has steps. `gain` is the
+/// temperature of the confidences, which was fitted at this setting ([`fitted_gain`]).
+///
+/// [`fitted_gain`]: super::fitted_gain
 ///
 /// # Errors
 /// As [`across_steps`].
@@ -197,14 +183,15 @@ pub fn answers_at(
     model: &Model,
     setting: &Setting<'_>,
     (configuration, leak): (&[usize], LeakRule),
-    calibration: Option<&Calibration<'_>>,
     gain: f64,
     progress: &dyn Progress,
 ) -> Result<Answered> {
-    let calibrated = calibrated(model, calibration, (configuration, leak))?;
-    let model = calibrated.as_ref().unwrap_or(model);
-    progress.start("evaluate", setting.ids.len() as u64, "sample");
-    let found = answered(model, setting, configuration, leak, gain, progress)?;
-    progress.finish();
-    Ok(found)
+    let frames = configuration.first().copied().unwrap_or(1);
+    let mut answers = Answers::new(model.network().output().len(), gain);
+    let mut keep = |logits: &[f32], labels: &[usize]| {
+        logits.chunks(answers.classes.max(1)).zip(labels).for_each(|(values, label)| answers.push(values, *label));
+    };
+    let score = setting.run_each(model, (frames, configuration, leak), progress, None, &mut keep)?;
+    let point = Point::of(configuration.to_vec(), leak, score);
+    Ok(Answered { point: Point { answers: Some(answers.statistics()), ..point }, answers })
 }

@@ -6,16 +6,16 @@ use crate::model::Model;
 use crate::progress::Progress;
 use tickless_net::{Confidence, LeakRule};
 
-/// The temperature g of p = softmax(g·mean logits) at `steps` steps, fitted on the setting's samples
-/// ([`Confidence::fitted`]); 1 without samples. The samples must not be those whose results are
-/// reported.
+/// The temperature g of p = softmax(g·mean logits) at this number of steps of each stage, fitted on
+/// the setting's samples ([`Confidence::fitted`]); 1 without samples. The samples must not be those
+/// whose results are reported.
 ///
 /// # Errors
 /// As [`across_steps`](super::across_steps).
 pub fn fitted_gain(
     model: &Model,
     setting: &Setting<'_>,
-    steps: usize,
+    configuration: &[usize],
     leak: LeakRule,
     progress: &dyn Progress,
 ) -> Result<f64> {
@@ -27,9 +27,9 @@ pub fn fitted_gain(
         let classes = logits.len() / labels.len().max(1);
         readouts.extend(logits.chunks(classes.max(1)).zip(labels).map(|(values, label)| (values.to_vec(), *label)));
     };
-    let configuration = vec![steps; model.network().stages()];
+    let frames = configuration.first().copied().unwrap_or(1);
     progress.start("fit the confidence", setting.ids.len() as u64, "sample");
-    setting.run_each(model, (steps, &configuration, leak_of(model, leak)), progress, None, &mut keep)?;
+    setting.run_each(model, (frames, configuration, leak_of(model, leak)), progress, None, &mut keep)?;
     progress.finish();
     Ok(Confidence::fitted(1, &readouts).gain.into())
 }

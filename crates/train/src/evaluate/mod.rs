@@ -10,7 +10,9 @@ mod gain;
 mod operations;
 mod rectified;
 
-pub use across_steps::{Answered, Point, StepSweep, across_steps, answers_across_steps, answers_at, at_configuration};
+pub use across_steps::{
+    Answered, Point, StepSweep, TemperatureOf, across_steps, answers_at, at_configuration, calibrated,
+};
 pub use activity::{LayerActivity, SpikeCounts, activity, point_and_activity, spike_counts};
 pub use changed::{Change, GradientNorms, changed_score, gradient_norms};
 pub use cost::{CostCounter, activity_and_cost};

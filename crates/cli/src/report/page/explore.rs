@@ -267,7 +267,7 @@ fn share(right: usize, n: usize) -> String {
         return "–".into();
     }
     let accuracy = 100.0 * right as f64 / n as f64;
-    with_error(accuracy, Some(tickless::net::answers::standard_error(right, n)), 1)
+    with_error(accuracy, tickless::net::answers::standard_error(right, n), 1)
 }
 
 /// The class of a cell: nine shades of the share of its row, of one colour on the diagonal and of

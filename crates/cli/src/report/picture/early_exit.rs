@@ -23,8 +23,8 @@ pub struct ExitPoint {
     pub operations: f64,
     /// Percent correct.
     pub accuracy: f64,
-    /// Its standard error in percentage points.
-    pub standard_error: f64,
+    /// Its standard error in percentage points, if there is one.
+    pub standard_error: Option<f64>,
 }
 
 const SIZE: Spot = (960.0, 420.0);
@@ -41,7 +41,10 @@ pub(crate) fn picture(lines: &[ExitLine], whole: ExitPoint, time: &str) -> Optio
     if lines.iter().all(|l| l.points.is_empty()) {
         return None;
     }
-    let ends = |p: &ExitPoint| [p.accuracy - p.standard_error, p.accuracy + p.standard_error];
+    let ends = |p: &ExitPoint| {
+        let error = p.standard_error.unwrap_or_default();
+        [p.accuracy - error, p.accuracy + error]
+    };
     let (low, high) = extent(points().flat_map(ends))?;
     let (y_ticks, range) = ticks(low.max(0.0), high.min(100.0), 6);
     let y = Scale::new(range, (BOTTOM, TOP));
@@ -66,8 +69,10 @@ pub(crate) fn picture(lines: &[ExitLine], whole: ExitPoint, time: &str) -> Optio
             let at = |p: &ExitPoint| (x.at(cost(p)), y.at(p.accuracy));
             picture.line(all.iter().map(at).collect::<Vec<_>>(), series(k), 2.0);
             for p in &all {
-                let [below, above] = ends(p);
-                picture.error_bar(at(p).0, y.at(above), y.at(below), series(k).at(0.5));
+                if p.standard_error.is_some() {
+                    let [below, above] = ends(p);
+                    picture.error_bar(at(p).0, y.at(above), y.at(below), series(k).at(0.5));
+                }
                 picture.mark(k, at(p), false);
             }
         }
@@ -92,14 +97,18 @@ mod tests {
     use crate::report::picture::Shape;
 
     fn lines() -> Vec<ExitLine> {
-        let point =
-            |time: f64| ExitPoint { time, operations: 1e5 * time, accuracy: 70.0 + 5.0 * time, standard_error: 1.0 };
+        let point = |time: f64| ExitPoint {
+            time,
+            operations: 1e5 * time,
+            accuracy: 70.0 + 5.0 * time,
+            standard_error: Some(1.0),
+        };
         ["confidence", "margin"].map(|n| ExitLine { name: n.into(), points: [1.0, 2.5, 1.5].map(point).into() }).into()
     }
 
     #[test]
     fn the_text_for_readers_who_cannot_see_has_the_best_of_each_rule() {
-        let whole = ExitPoint { time: 4.0, operations: 4e5, accuracy: 83.0, standard_error: 1.0 };
+        let whole = ExitPoint { time: 4.0, operations: 4e5, accuracy: 83.0, standard_error: Some(1.0) };
         let p = picture(&lines(), whole, "mean time steps").unwrap();
         let expected = "The best threshold of each rule, accuracy at mean time steps. confidence: 82.5 % at 2.50; margin: \
                         82.5 % at 2.50; without an exit 83.0 %.";

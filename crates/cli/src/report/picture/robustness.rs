@@ -28,8 +28,8 @@ pub struct RobustnessPoint {
     pub level: f64,
     /// Percent correct.
     pub accuracy: f64,
-    /// Its standard error.
-    pub standard_error: f64,
+    /// Its standard error, if there is one.
+    pub standard_error: Option<f64>,
 }
 
 const WIDTH: f64 = 960.0;
@@ -47,7 +47,8 @@ pub(crate) fn picture(lines: &[RobustnessLine]) -> Option<Picture> {
     let colours = palette::assign(&rows.iter().map(|r| r.1).collect::<Vec<_>>());
     let index = |line: &RobustnessLine| rows.iter().position(|r| r.0 == line.name).map_or(0, |k| colours[k]);
     let points = || lines.iter().flat_map(|l| &l.points);
-    let (low, high) = extent(points().flat_map(|p| [p.accuracy - p.standard_error, p.accuracy + p.standard_error]))?;
+    let ends = |p: &RobustnessPoint| [-1.0, 1.0].map(|sign| p.accuracy + sign * p.standard_error.unwrap_or_default());
+    let (low, high) = extent(points().flat_map(ends))?;
     let (y_ticks, range) = ticks(low.max(0.0), high.min(100.0), 5);
     let mut picture = Picture::new("robustness", "Accuracy under disturbances", WIDTH, 0.0);
     let names: Vec<(usize, &str)> = colours.iter().copied().zip(rows.iter().map(|r| r.0)).collect();
@@ -78,8 +79,9 @@ pub(crate) fn picture(lines: &[RobustnessLine]) -> Option<Picture> {
                 false => picture.line(spots.clone(), ink, 2.25),
             }
             for (p, spot) in line.points.iter().zip(spots) {
-                let e = p.standard_error;
-                picture.error_bar(spot.0, y.at(p.accuracy + e), y.at(p.accuracy - e), ink.at(0.5));
+                if let Some(e) = p.standard_error {
+                    picture.error_bar(spot.0, y.at(p.accuracy + e), y.at(p.accuracy - e), ink.at(0.5));
+                }
                 picture.mark(index(line), spot, line.event_driven);
             }
         }
@@ -113,7 +115,7 @@ mod tests {
     #[test]
     fn every_disturbance_has_a_panel_and_event_driven_lines_are_dashed() {
         let points: Vec<RobustnessPoint> = [(0.0, 90.0), (0.5, 70.0), (1.0, 20.0)]
-            .map(|(level, accuracy)| RobustnessPoint { level, accuracy, standard_error: 1.5 })
+            .map(|(level, accuracy)| RobustnessPoint { level, accuracy, standard_error: Some(1.5) })
             .into();
         let line = |disturbance, event_driven, name: &str| RobustnessLine {
             name: name.into(),

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::ops::Range;
 use std::path::Path;
+use zip::read::{ArchiveOffset, Config};
 use zip::{CompressionMethod, ZipArchive};
 
 /// Longest pickle; that of a network with ten thousand tensors has 2 MB. While a pickle runs, its
@@ -38,7 +39,11 @@ impl<'a> Archive<'a> {
     pub fn open(bytes: &'a [u8], file: &Path) -> Result<Self> {
         let broken =
             |e: zip::result::ZipError| refused(file, format!("is a damaged zip archive ({e}); get the file again"));
-        let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
+        // PyTorch's archives start with the file. If `zip` had to detect the start, it would take the
+        // second entry of the index for the first if the first is as long as the records between index
+        // and end, which is so for a file of `torch.save` whose name has 21 letters.
+        let start = Config { archive_offset: ArchiveOffset::Known(0) };
+        let mut zip = ZipArchive::with_config(start, Cursor::new(bytes)).map_err(broken)?;
         // TorchScript compresses members, so it is recognised before their compression is checked.
         for i in 0..zip.len() {
             let member = zip.by_index_raw(i).map_err(broken)?;

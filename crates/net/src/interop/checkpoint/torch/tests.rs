@@ -5,6 +5,7 @@ use super::to_bytes;
 use crate::weights::Array;
 use std::io::{Cursor, Write};
 use std::path::Path;
+use tickless_testing::zip64::with_zip64_records;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
@@ -246,6 +247,21 @@ fn containers_within_themselves_are_read_without_recursion() {
     pickle.extend(vec![b'a'; 99_999]);
     pickle.extend(b"u.");
     assert_eq!(read(with_pickle(&pickle)).unwrap().tensors().len(), 1);
+}
+
+#[test]
+fn a_file_is_read_whatever_the_length_of_its_name() {
+    let pickle = state_dict(&tensor(&[4], &[1]));
+    for length in 1..80 {
+        let root = "n".repeat(length);
+        let members: [(&str, &[u8]); 2] =
+            [(&format!("{root}/data.pkl"), &pickle), (&format!("{root}/data/0"), &[0; 16])];
+        let bytes = archive(&members);
+        for bytes in [with_zip64_records(&bytes), bytes] {
+            let read = read(bytes).unwrap_or_else(|e| panic!("a name of {length} letters: {e}"));
+            assert_eq!(read.tensors().len(), 1);
+        }
+    }
 }
 
 #[test]
