@@ -351,11 +351,16 @@ fn an_image_gets_the_answer_of_its_sample() {
     scratch.ok(&["train", "cifar.toml", "--data", "cifar", "--output", "run"]);
     let run = loaded(&scratch);
     let mut right = 0;
+    scratch.ok(&["eval", "run", "--steps", "3", "--samples", "a.csv"]);
+    let (_, rows) = crate::one_temperature::csv(&scratch.text("a.csv"));
     for (k, id) in run.parts.test.iter().enumerate() {
         let Sample::Image(image) = run.source.dataset().sample(id.split, id.index).unwrap() else { panic!("no image") };
         scratch.write(&format!("{k}.png"), png(image.pixels(), 32));
         let line = &lines(&scratch, &["predict", "run", &format!("{k}.png")])[0];
         right += usize::from(line["label"] == run.source.label(*id));
+        // Class and confidence of `eval`, up to the rounding of sums over another batch.
+        assert_eq!(rows[k][7], line["label"].to_string(), "{line}");
+        assert!((rows[k][9].parse::<f64>().unwrap() - number(line, "confidence")).abs() < 1e-6, "{line}");
         let name = &run.source.dataset().class_names()[line["label"].as_u64().unwrap() as usize];
         assert_eq!(line["class"], name.as_str());
     }
