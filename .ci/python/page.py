@@ -97,6 +97,15 @@ def confusion(page):
         .map(r => [...r.querySelectorAll('td')].slice(1).map(c => Number(c.textContent)))""")
 
 
+def check_errors(page):
+    """The share of a class has a standard error unless its answers are all alike."""
+    for label, line in enumerate(page.value("""[...document.querySelectorAll('#explore-confusion tbody tr')]
+        .map(r => [...r.querySelectorAll('td')].map(c => c.textContent))""")):
+        counts = [int(c or 0) for c in line[1:]]
+        alike = counts[label] in (0, sum(counts))
+        assert ("±" in line[0]) != alike, (label, line)
+
+
 def decimal(value):
     """As the page writes a number with one decimal."""
     return f"{value:.1f}"
@@ -125,6 +134,7 @@ def check_slider(page, report):
                 assert said.startswith(f"{row['name']}: {at}, {decimal(p['accuracy'])} "), (said, p["accuracy"])
                 shown = confusion(page)
                 assert shown == p["confusion"], f"{row['name']}, {at}: another confusion matrix"
+                check_errors(page)
                 total = sum(map(sum, shown))
                 right = sum(shown[i][i] for i in range(len(shown)))
                 assert abs(100 * right / total - p["accuracy"]) < 0.05, (at, right, total, p["accuracy"])

@@ -7,8 +7,9 @@ if (block) {
   // Of a T that was run with one rule only, that result is shown under both.
   const points = () => shown().points.filter((p, k, all) => !leak || !p.leak || p.leak === leak.value
     || !all.some(o => o.at === p.at && o.leak === leak.value));
-  const error = (right, n) => 100 * Math.sqrt(Math.max(0, right / n * (1 - right / n) / n));
-  const share = (right, n) => n ? (100 * right / n).toFixed(1) + " ± " + error(right, n).toFixed(1) : "–";
+  // Answers that are all alike have no standard error, because the formula would say 0.
+  const error = (right, n) => right % n ? " ± " + (100 * Math.sqrt(right / n * (1 - right / n) / n)).toFixed(1) : "";
+  const share = (right, n) => n ? (100 * right / n).toFixed(1) + error(right, n) : "–";
   const cell = (parent, text, kind) => {
     const element = document.createElement(kind || "td");
     element.textContent = text;
