@@ -296,14 +296,19 @@ impl Predict {
         };
         let name = format!("standard-input.{extension}");
         let reader = EventReader::from_read_with(std::io::stdin(), &name, &self.read_options(run)?)?;
+        let is_guess = self.stream.format.is_none() && reader.format() == "text";
+        let hint = |e: anyhow::Error| if is_guess && !printer.begun.get() { e.context(READ_AS_TEXT) } else { e };
         if let OperatingPoint::Clocked { .. } = predictor.at() {
-            let sample = run.source.own_stream(reader.read_to_end()?, &name, self.other_size())?;
+            let events = reader.read_to_end().map_err(|e| hint(e.into()))?;
+            let sample = run.source.own_stream(events, &name, self.other_size())?;
             warn_if_empty(&sample, &"`-`");
             printer.line("-", &predictor.answer(&sample)?, None);
             return Ok(());
         }
         let mut hear = |heard: Heard| printer.line("-", &heard.answer, Some((&heard, &options)));
-        let dropped = predictor.listen(reader, &name, self.other_size(), options, console, &mut hear)?;
+        let dropped = predictor
+            .listen(reader, &name, self.other_size(), options, console, &mut hear)
+            .map_err(|e| hint(e.into()))?;
         let Dropped { late, outside, of, .. } = dropped;
         if late > 0 {
             note!("{late} of {of} events were earlier than the one before them, and were dropped");
@@ -322,6 +327,10 @@ impl Predict {
         Ok(())
     }
 }
+
+/// What is said of a stream that is no text, if nothing else says its format.
+const READ_AS_TEXT: &str = "`-` is read as text, because its bytes tell no other format; if it has one, name it with \
+                            `--format`, for example `--format nmnist-bin`";
 
 /// Warns of a recording without events, because the network answers it too.
 fn warn_if_empty(sample: &Sample, name: &dyn std::fmt::Display) {

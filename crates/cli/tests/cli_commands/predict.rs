@@ -199,6 +199,20 @@ fn stream(scratch: &Scratch, args: &[&str], bytes: &[u8]) -> Vec<Value> {
 }
 
 #[test]
+fn a_stream_whose_bytes_tell_no_format_is_read_as_text_and_the_error_says_so() {
+    let scratch = trained();
+    std::fs::write(scratch.at("events.bin"), [7u8, 15, 0x82, 2, 0xB8, 19, 18, 0, 11, 0xEE].repeat(20)).unwrap();
+    for (args, guess) in [(&[][..], true), (&["--steps", "2"], true), (&["--format", "text"], false)] {
+        let stdin = std::fs::File::open(scratch.at("events.bin")).unwrap();
+        let out = scratch.command(&[&["predict", "run", "-"], args].concat()).stdin(stdin).output().unwrap();
+        let said = String::from_utf8(out.stderr).unwrap();
+        assert!(!out.status.success() && said.contains("standard-input.txt: byte 0"), "{args:?}: {said}");
+        let hint = said.contains("error: `-` is read as text") && said.contains("`--format nmnist-bin`");
+        assert_eq!(hint, guess, "{args:?}: {said}");
+    }
+}
+
+#[test]
 fn an_input_without_events_is_answered_with_a_warning_and_a_folder_is_refused() {
     let scratch = trained();
     let ran = |args: &[&str]| {

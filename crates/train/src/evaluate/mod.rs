@@ -16,7 +16,9 @@ pub use across_steps::{
 pub use activity::{LayerActivity, SpikeCounts, activity, point_and_activity, spike_counts};
 pub use changed::{Change, GradientNorms, changed_score, gradient_norms};
 pub use cost::{CostCounter, activity_and_cost};
-pub use early_exit::{Exited, OverTime, early_exit, over_time, over_time_with_operations, time_of_whole_passes};
+pub use early_exit::{
+    Exited, OverTime, early_exit, fastest, over_time, over_time_with_operations, time_of_whole_passes,
+};
 pub use gain::fitted_gain;
 pub use operations::{Operations, point_and_operations, synaptic_operations};
 pub use rectified::{Activations, BalanceData, LEAST_PERCENTILE, rectified_activations};
