@@ -1,4 +1,4 @@
-//! The errors of a checkpoint that cannot be read.
+//! The errors of a checkpoint that the importer does not read.
 
 use crate::error::Error;
 use std::path::Path;

@@ -501,8 +501,8 @@ fn report(
     Ok(fit)
 }
 
-/// Adds the biases of recurrent connections to the weights; returns why some cannot be added, by their
-/// indices in the file.
+/// Adds the biases of recurrent connections to the weights; returns why no layer takes up the others, by
+/// their indices in the file.
 fn add(biases: Biases, checkpoint: &Checkpoint, fit: &mut Fit, used: &mut [Option<usize>]) -> HashMap<usize, String> {
     for (i, t) in biases.without_effect {
         used[i] = Some(t);

@@ -18,7 +18,7 @@ use std::path::Path;
 pub(super) struct Biases {
     /// Biases that a layer takes up.
     pub taken: Vec<Bias>,
-    /// Why a bias cannot be taken up, by its index in the file.
+    /// Why no layer takes up a bias, by its index in the file.
     pub left: HashMap<usize, String>,
     /// Tensors that change nothing: a bias of zeros, a second name of the weights. Each is an index in
     /// the file, with that of the network's tensor.
